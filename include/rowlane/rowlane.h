@@ -1,0 +1,5 @@
+// Everything that Rowlane offers to a LibTorch program.
+#pragma once
+
+#include "rowlane/embedding.h"
+#include "rowlane/nn/embedding.h"
