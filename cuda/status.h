@@ -6,8 +6,8 @@
 
 namespace rowlane::kernels {
 
-// Device code never throws and never aborts; its host functions return a Status, and the caller turns an
-// error into whatever its own language of errors is (the torch glue raises c10::Error).
+// Device code never throws and never aborts; its host functions return a Status, and the caller
+// turns an error into whatever its own language of errors is (the torch glue raises c10::Error).
 class [[nodiscard]] Status {
  public:
   Status() = default;
@@ -29,9 +29,9 @@ class [[nodiscard]] Status {
 }  // namespace rowlane::kernels
 
 // Returns from the enclosing function when `expr` is an error.
-#define ROWLANE_RETURN_IF_ERROR(expr)                         \
-  do {                                                        \
+#define ROWLANE_RETURN_IF_ERROR(expr)                                 \
+  do {                                                                \
     if (::rowlane::kernels::Status status_ = (expr); !status_.ok()) { \
-      return status_;                                         \
-    }                                                         \
+      return status_;                                                 \
+    }                                                                 \
   } while (false)

@@ -1,4 +1,5 @@
-// Sorting of (key, value) pairs by the lowest bits of the key: CUB, or a stable sort on the emulated device.
+// Sorting of (key, value) pairs by the lowest bits of the key: CUB, or a stable sort on the
+// emulated device.
 #pragma once
 
 #include "cuda/simt/runtime.cuh"

@@ -16,7 +16,8 @@ namespace rowlane {
 enum class BackwardAlgorithm : std::uint8_t {
   // Chosen from the sizes and the device; deterministic.
   kAuto,
-  // Zero fill and atomic additions in global memory: float and double on a GPU only, not deterministic
+  // Zero fill and atomic additions in global memory: float and double on a GPU only, not
+  // deterministic
   // (torch's deterministic mode turns it into an error).
   kAtomic,
   // Sort by row, then sum each row's gradients in a fixed order; deterministic.
@@ -28,23 +29,25 @@ ROWLANE_EXPORT std::string_view to_string(BackwardAlgorithm algorithm);
 
 // Options of rowlane::embedding, in the manner of torch::nn::functional::EmbeddingFuncOptions.
 struct ROWLANE_EXPORT EmbeddingFuncOptions {
-  // This row's gradient is zero; a negative value counts from the end. The forward pass returns the row as it is.
+  // This row's gradient is zero; a negative value counts from the end. The forward pass returns the
+  // row as it is.
   TORCH_ARG(std::optional<std::int64_t>, padding_idx) = std::nullopt;
   TORCH_ARG(BackwardAlgorithm, algorithm) = BackwardAlgorithm::kAuto;
 };
 
 // Returns weight[indices]: the rows of `weight` that `indices` names.
 //
-// weight   [num_embeddings, embedding_dim], any dtype; for a gradient float, double, half or bfloat16
-// indices  int32 or int64, any shape, 0-d and empty included; on the same device as weight
+// weight   [num_embeddings, embedding_dim], any dtype; for a gradient float, double, half or
+// bfloat16 indices  int32 or int64, any shape, 0-d and empty included; on the same device as weight
 // returns  [*indices.shape, embedding_dim], weight's dtype
 //
-// Differentiable in weight, any number of times, and in forward mode. Sums of 16-bit gradients are accumulated in
-// float and rounded once. Deterministic unless options ask for kAtomic. Asynchronous on a GPU (current stream).
+// Differentiable in weight, any number of times, and in forward mode. Sums of 16-bit gradients are
+// accumulated in float and rounded once. Deterministic unless options ask for kAtomic. Asynchronous
+// on a GPU (current stream).
 //
-// Throws c10::Error for a wrong shape, dtype, device or option. On the CPU an index out of range throws
-// c10::IndexError with its position, its value and the number of rows. On a GPU such an index reads nothing: its
-// output row is zero and its gradient is dropped.
+// Throws c10::Error for a wrong shape, dtype, device or option. On the CPU an index out of range
+// throws c10::IndexError with its position, its value and the number of rows. On a GPU such an
+// index reads nothing: its output row is zero and its gradient is dropped.
 ROWLANE_EXPORT at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
                                     const EmbeddingFuncOptions& options = {});
 

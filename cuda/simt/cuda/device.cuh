@@ -152,8 +152,8 @@ ROWLANE_DEVICE void store(T* p, std::type_identity_t<T> value) {
   if constexpr (kHint == Hint::kNone || sizeof(T) < 4 || !kHasL2Policy) {
     *reinterpret_cast<Raw<T>*>(p) = raw;
   } else if constexpr (sizeof(T) == 16) {
-    asm volatile("st.global.L2::cache_hint.v4.u32 [%0], {%1, %2, %3, %4}, %5;" ::"l"(p),
-                 "r"(raw.x), "r"(raw.y), "r"(raw.z), "r"(raw.w), "l"(l2_policy<kHint>())
+    asm volatile("st.global.L2::cache_hint.v4.u32 [%0], {%1, %2, %3, %4}, %5;" ::"l"(p), "r"(raw.x),
+                 "r"(raw.y), "r"(raw.z), "r"(raw.w), "l"(l2_policy<kHint>())
                  : "memory");
   } else if constexpr (sizeof(T) == 8) {
     asm volatile("st.global.L2::cache_hint.v2.u32 [%0], {%1, %2}, %3;" ::"l"(p), "r"(raw.x),
@@ -166,30 +166,37 @@ ROWLANE_DEVICE void store(T* p, std::type_identity_t<T> value) {
   }
 }
 
-// Adds to global memory without a result, relaxed, device scope. float and double only: sums are never
-// accumulated in 16 bits. sm_90 has 8- and 16-byte float reductions.
+ROWLANE_DEVICE void reduce_add_one(float* p, float x) {
+  asm volatile("red.relaxed.gpu.global.add.f32 [%0], %1;" ::"l"(p), "f"(x) : "memory");
+}
+ROWLANE_DEVICE void reduce_add_one(double* p, double x) {
+  asm volatile("red.relaxed.gpu.global.add.f64 [%0], %1;" ::"l"(p), "d"(x) : "memory");
+}
+
+// sm_90 has 8- and 16-byte float reductions.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+inline constexpr bool kHasVectorReductions = true;
+#else
+inline constexpr bool kHasVectorReductions = false;
+#endif
+
+// Adds to global memory without a result, relaxed, device scope. float and double only: sums are
+// never accumulated in 16 bits.
 template <typename T, int N>
 ROWLANE_DEVICE void reduce_add(T* p, Vec<T, N> x) {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>);
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  if constexpr (std::is_same_v<T, float> && N == 4) {
+  if constexpr (kHasVectorReductions && std::is_same_v<T, float> && N == 4) {
     asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(p), "f"(x.v[0]),
                  "f"(x.v[1]), "f"(x.v[2]), "f"(x.v[3])
                  : "memory");
-    return;
-  } else if constexpr (std::is_same_v<T, float> && N == 2) {
+  } else if constexpr (kHasVectorReductions && std::is_same_v<T, float> && N == 2) {
     asm volatile("red.relaxed.gpu.global.add.v2.f32 [%0], {%1, %2};" ::"l"(p), "f"(x.v[0]),
                  "f"(x.v[1])
                  : "memory");
-    return;
-  }
-#endif
-  ROWLANE_UNROLL
-  for (int i = 0; i < N; ++i) {
-    if constexpr (std::is_same_v<T, float>) {
-      asm volatile("red.relaxed.gpu.global.add.f32 [%0], %1;" ::"l"(p + i), "f"(x.v[i]) : "memory");
-    } else {
-      asm volatile("red.relaxed.gpu.global.add.f64 [%0], %1;" ::"l"(p + i), "d"(x.v[i]) : "memory");
+  } else {
+    ROWLANE_UNROLL
+    for (int i = 0; i < N; ++i) {
+      reduce_add_one(p + i, x.v[i]);
     }
   }
 }

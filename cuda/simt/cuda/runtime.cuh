@@ -42,8 +42,8 @@ Status launch(void (*kernel)(Params...), const LaunchConfig& config, Args&&... a
     return Status::error(describe(config) + ": the grid is out of range");
   }
   cudaLaunchConfig_t launch_config{};
-  launch_config.gridDim = dim3(static_cast<unsigned>(config.grid_x),
-                               static_cast<unsigned>(config.grid_y));
+  launch_config.gridDim =
+      dim3(static_cast<unsigned>(config.grid_x), static_cast<unsigned>(config.grid_y));
   launch_config.blockDim = dim3(static_cast<unsigned>(config.block_threads));
   launch_config.dynamicSmemBytes = static_cast<std::size_t>(config.dynamic_shared_bytes);
   launch_config.stream = config.stream;
@@ -57,9 +57,9 @@ inline Status memset_async(void* p, int byte, std::int64_t bytes, Stream stream)
 }
 
 inline Status memcpy_async(void* dst, const void* src, std::int64_t bytes, Stream stream) {
-  return check(cudaMemcpyAsync(dst, src, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToDevice,
-                               stream),
-               "memcpy");
+  return check(
+      cudaMemcpyAsync(dst, src, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToDevice, stream),
+      "memcpy");
 }
 
 inline Status query_device_info(int device, DeviceInfo* info) {
@@ -74,8 +74,7 @@ inline Status query_device_info(int device, DeviceInfo* info) {
   ROWLANE_RETURN_IF_ERROR(query(cudaDevAttrMultiProcessorCount, &info->num_sms));
   ROWLANE_RETURN_IF_ERROR(query(cudaDevAttrComputeCapabilityMajor, &major));
   ROWLANE_RETURN_IF_ERROR(query(cudaDevAttrComputeCapabilityMinor, &minor));
-  ROWLANE_RETURN_IF_ERROR(
-      query(cudaDevAttrMaxThreadsPerMultiProcessor, &info->max_threads_per_sm));
+  ROWLANE_RETURN_IF_ERROR(query(cudaDevAttrMaxThreadsPerMultiProcessor, &info->max_threads_per_sm));
   ROWLANE_RETURN_IF_ERROR(query(cudaDevAttrL2CacheSize, &info->l2_bytes));
   ROWLANE_RETURN_IF_ERROR(
       query(cudaDevAttrMaxSharedMemoryPerBlockOptin, &info->shared_bytes_per_block));

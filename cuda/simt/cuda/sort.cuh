@@ -9,11 +9,11 @@ namespace rowlane::simt {
 template <typename Key, typename Value>
 Status sort_pairs_bytes(std::int64_t n, int bits, std::int64_t* temp_bytes) {
   std::size_t bytes = 0;
-  ROWLANE_RETURN_IF_ERROR(check(
-      cub::DeviceRadixSort::SortPairs(nullptr, bytes, static_cast<const Key*>(nullptr),
-                                      static_cast<Key*>(nullptr), static_cast<const Value*>(nullptr),
-                                      static_cast<Value*>(nullptr), n, 0, bits),
-      "cub::DeviceRadixSort::SortPairs (temporary size)"));
+  ROWLANE_RETURN_IF_ERROR(
+      check(cub::DeviceRadixSort::SortPairs(
+                nullptr, bytes, static_cast<const Key*>(nullptr), static_cast<Key*>(nullptr),
+                static_cast<const Value*>(nullptr), static_cast<Value*>(nullptr), n, 0, bits),
+            "cub::DeviceRadixSort::SortPairs (temporary size)"));
   *temp_bytes = static_cast<std::int64_t>(bytes);
   return {};
 }

@@ -37,13 +37,14 @@ struct ROWLANE_EXPORT EmbeddingFromPretrainedOptions {
   TORCH_ARG(BackwardAlgorithm, algorithm) = BackwardAlgorithm::kAuto;
 };
 
-// A table of rows that are looked up by index. One parameter, `weight` [num_embeddings, embedding_dim], so its
-// state is interchangeable with torch::nn::Embedding's.
+// A table of rows that are looked up by index. One parameter, `weight` [num_embeddings,
+// embedding_dim], so its state is interchangeable with torch::nn::Embedding's.
 class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> {
  public:
   EmbeddingImpl(std::int64_t num_embeddings, std::int64_t embedding_dim)
       : EmbeddingImpl(EmbeddingOptions(num_embeddings, embedding_dim)) {}
-  // Throws c10::Error when padding_idx is out of range or _weight has another shape than the options.
+  // Throws c10::Error when padding_idx is out of range or _weight has another shape than the
+  // options.
   explicit EmbeddingImpl(EmbeddingOptions options);
 
   void reset() override;
@@ -63,7 +64,8 @@ class ROWLANE_EXPORT Embedding : public torch::nn::ModuleHolder<EmbeddingImpl> {
  public:
   using torch::nn::ModuleHolder<EmbeddingImpl>::ModuleHolder;
 
-  // A module around an existing table [num_embeddings, embedding_dim]; the padding row is left as it is.
+  // A module around an existing table [num_embeddings, embedding_dim]; the padding row is left as
+  // it is.
   static Embedding from_pretrained(const at::Tensor& embeddings,
                                    const EmbeddingFromPretrainedOptions& options = {});
 };

@@ -1,0 +1,29 @@
+// Row gather: out[i] = table[indices[i]], as bytes.
+#pragma once
+
+#include <cstdint>
+
+#include "simt/stream.h"
+#include "status.h"
+#include "types.h"
+
+namespace rowlane::kernels {
+
+// All pointers are device pointers. Any row size and alignment; the widest access that both allow
+// is used.
+struct GatherArgs {
+  const void* table = nullptr;  // [num_rows] rows, table_stride_bytes apart
+  std::int64_t num_rows = 0;
+  std::int64_t row_bytes = 0;
+  std::int64_t table_stride_bytes = 0;
+  const void* indices = nullptr;  // [num_indices]
+  IndexType index_type = IndexType::kInt64;
+  std::int64_t num_indices = 0;
+  void* out = nullptr;  // [num_indices, row_bytes]
+};
+
+// One launch, asynchronous on `stream`. An index out of range reads nothing and gives a row of zero
+// bytes.
+Status gather(const GatherArgs& args, Stream stream);
+
+}  // namespace rowlane::kernels
