@@ -1,0 +1,21 @@
+# cmake --install: headers, libraries, and the package that find_package(rowlane) finds.
+include(CMakePackageConfigHelpers)
+
+set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/rowlane")
+install(DIRECTORY include/rowlane DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(TARGETS rowlane rowlane_linked EXPORT rowlaneTargets)
+if(ROWLANE_CUDA)
+  install(TARGETS rowlane_kernels EXPORT rowlaneTargets
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/rowlane/kernels")
+endif()
+install(EXPORT rowlaneTargets NAMESPACE rowlane:: DESTINATION "${_package_dir}")
+
+configure_package_config_file(cmake/rowlaneConfig.cmake.in
+  "${PROJECT_BINARY_DIR}/rowlaneConfig.cmake" INSTALL_DESTINATION "${_package_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/rowlaneConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${PROJECT_BINARY_DIR}/rowlaneConfig.cmake"
+  "${PROJECT_BINARY_DIR}/rowlaneConfigVersion.cmake"
+  cmake/RowlaneTorch.cmake
+  DESTINATION "${_package_dir}")

@@ -1,0 +1,118 @@
+// Look-up and its backward by device code: tensors to raw pointers, statuses to exceptions.
+#include "csrc/ops/embedding.h"
+
+#include <ATen/Context.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/DeviceGuard.h>
+#include <torch/library.h>
+
+#include "csrc/device/stream.h"
+#include "cuda/backward.h"
+#include "cuda/gather.h"
+
+namespace rowlane::device {
+namespace {
+
+using kernels::BackwardRequest;
+
+void check_status(std::string_view op, const kernels::Status& status) {
+  TORCH_CHECK(status.ok(), op, ": ", status.message());
+}
+
+kernels::IndexType index_type(const at::Tensor& indices) {
+  return indices.scalar_type() == at::kInt ? kernels::IndexType::kInt32
+                                           : kernels::IndexType::kInt64;
+}
+
+// The dtype has been checked.
+kernels::ElemType elem_type(const at::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case at::kFloat:
+      return kernels::ElemType::kFloat32;
+    case at::kDouble:
+      return kernels::ElemType::kFloat64;
+    case at::kHalf:
+      return kernels::ElemType::kFloat16;
+    default:
+      return kernels::ElemType::kBFloat16;
+  }
+}
+
+BackwardRequest backward_request(std::string_view op, std::string_view algorithm) {
+  switch (ops::parse_algorithm(algorithm)) {
+    case BackwardAlgorithm::kAtomic:
+      at::globalContext().alertNotDeterministic(std::string(op) + " with algorithm 'atomic'");
+      return BackwardRequest::kAtomic;
+    case BackwardAlgorithm::kSorted:
+      return BackwardRequest::kSorted;
+    case BackwardAlgorithm::kAuto:
+      break;
+  }
+  return BackwardRequest::kAuto;
+}
+
+at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
+                     std::optional<std::int64_t> padding_idx, std::string_view algorithm) {
+  constexpr const char* kOp = "rowlane::embedding";
+  ops::check_embedding(weight, indices, algorithm);
+  ops::check_padding_idx(kOp, padding_idx, weight.size(0));
+  const c10::DeviceGuard guard(weight.device());
+
+  const std::int64_t dim = weight.size(1);
+  const at::Tensor table = weight.stride(1) == 1 || dim <= 1 ? weight : weight.contiguous();
+  const at::Tensor index_list = indices.contiguous();
+  at::Tensor out = at::empty(ops::output_sizes(indices, dim), weight.options());
+  const auto elem_bytes = static_cast<std::int64_t>(weight.element_size());
+  check_status(kOp, kernels::gather({.table = table.const_data_ptr(),
+                                     .num_rows = table.size(0),
+                                     .row_bytes = dim * elem_bytes,
+                                     .table_stride_bytes = table.stride(0) * elem_bytes,
+                                     .indices = index_list.const_data_ptr(),
+                                     .index_type = index_type(index_list),
+                                     .num_indices = index_list.numel(),
+                                     .out = out.mutable_data_ptr()},
+                                    current_stream(weight.device())));
+  return out;
+}
+
+at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& indices,
+                              std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx,
+                              std::string_view algorithm) {
+  constexpr const char* kOp = "rowlane::embedding_backward";
+  ops::check_embedding_backward(grad_output, indices, algorithm);
+  ops::check_padding_idx(kOp, padding_idx, num_embeddings);
+  const c10::DeviceGuard guard(grad_output.device());
+
+  const at::Tensor grad = grad_output.contiguous();
+  const at::Tensor index_list = indices.contiguous();
+  const kernels::BackwardProblem problem{.num_rows = num_embeddings,
+                                         .dim = grad.size(-1),
+                                         .num_indices = index_list.numel(),
+                                         .padding_row = padding_idx.value_or(-1),
+                                         .elem_type = elem_type(grad),
+                                         .index_type = index_type(index_list)};
+  kernels::BackwardPolicy policy;
+  check_status(kOp,
+               kernels::select_backward_policy(problem, backward_request(kOp, algorithm), &policy));
+  kernels::BackwardWorkspace plan;
+  check_status(kOp, kernels::plan_backward_workspace(problem, policy, &plan));
+  const at::Tensor workspace = at::empty({plan.total_bytes}, grad.options().dtype(at::kByte));
+  at::Tensor grad_table = at::empty({num_embeddings, problem.dim}, grad.options());
+  check_status(kOp, kernels::backward({.problem = problem,
+                                       .grad_output = grad.const_data_ptr(),
+                                       .indices = index_list.const_data_ptr(),
+                                       .grad_table = grad_table.mutable_data_ptr(),
+                                       .workspace = workspace.mutable_data_ptr()},
+                                      policy, current_stream(grad.device())));
+  return grad_table;
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(rowlane, ROWLANE_DEVICE_KEY, m) {
+  m.impl("embedding", &embedding);
+  m.impl("embedding_backward", &embedding_backward);
+}
+
+}  // namespace rowlane::device
