@@ -1,0 +1,33 @@
+#include "cuda/simt/emulated/emulator.h"
+
+#include "cuda/simt/emulated/device_memory.h"
+
+namespace rowlane::simt::emulated {
+
+Options& options() {
+  static Options instance;
+  return instance;
+}
+
+void* device_alloc(std::int64_t bytes) {
+  return DeviceMemory::instance().allocate(bytes, options().poison, options().check_initialised);
+}
+
+void device_free(void* p) { DeviceMemory::instance().free(p); }
+
+bool is_device_memory(const void* p) {
+  const auto address = reinterpret_cast<std::uintptr_t>(p);
+  const Allocation* allocation = DeviceMemory::instance().find(address);
+  return allocation != nullptr && allocation->live && address >= allocation->begin &&
+         static_cast<std::int64_t>(address - allocation->begin) < allocation->bytes;
+}
+
+void mark_initialised(const void* p, std::int64_t bytes) {
+  const auto address = reinterpret_cast<std::uintptr_t>(p);
+  Allocation* allocation = DeviceMemory::instance().find(address);
+  if (allocation != nullptr && allocation->initialised != nullptr) {
+    allocation->initialised->mark(static_cast<std::int64_t>(address - allocation->begin), bytes);
+  }
+}
+
+}  // namespace rowlane::simt::emulated
