@@ -1,5 +1,5 @@
 // What went wrong, in words.
-#include <map>
+#include <utility>
 
 #include "cuda/simt/emulated/processor.h"
 #include "cuda/simt/emulated/thread_list.h"
@@ -96,15 +96,24 @@ void Processor::note_absent_lane(const Thread& reader) {
 }
 
 std::string Processor::describe_waiting_threads() const {
-  std::map<std::string, std::vector<int>> groups;
+  // In the order of their first thread.
+  std::vector<std::pair<std::string, std::vector<int>>> groups;
   for (const Thread& thread : threads_) {
+    std::string what;
     if (thread.state == ThreadState::kAtBarrier) {
-      groups["wait in sync_block at " + to_string(thread.site)].push_back(thread.id);
+      what = "wait in sync_block at " + to_string(thread.site);
     } else if (thread.state == ThreadState::kInCollective) {
-      groups["wait in " + std::string(name_of(thread.collective)) + " with mask " +
-             hex(thread.mask) + " at " + to_string(thread.site)]
-          .push_back(thread.id);
+      what = "wait in " + std::string(name_of(thread.collective)) + " with mask " +
+             hex(thread.mask) + " at " + to_string(thread.site);
+    } else {
+      continue;
     }
+    auto group = std::find_if(groups.begin(), groups.end(),
+                              [&](const auto& candidate) { return candidate.first == what; });
+    if (group == groups.end()) {
+      group = groups.insert(group, {what, {}});
+    }
+    group->second.push_back(thread.id);
   }
   std::string text = "deadlock: ";
   for (const auto& [what, threads] : groups) {
