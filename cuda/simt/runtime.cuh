@@ -1,16 +1,15 @@
 // What a launcher may use of the hardware, and nothing else: launches, memory, device properties.
 //
-//   launch(kernel, LaunchConfig, args...)         asynchronous; the error names kernel, grid and
-//   block memset_async(p, byte, bytes, stream) memcpy_async(dst, src, bytes, stream)         device
-//   to device device_info(&info)                            of the current device, cached, no
-//   synchronisation
+//   launch(kernel, LaunchConfig, args...)   asynchronous; the error names kernel, grid and block
+//   memset_async(p, byte, bytes, stream)
+//   memcpy_async(dst, src, bytes, stream)   device to device
+//   device_info(&info)                      of the current device, cached, no synchronisation
 //
 // and from simt/sort.cuh, which is a header of its own because CUB is slow to compile:
 //
-//   sort_pairs_bytes<Key, Value>(n, bits, &bytes) temporary bytes that sort_pairs needs
+//   sort_pairs_bytes<Key, Value>(n, bits, &bytes)   temporary bytes that sort_pairs needs
 //   sort_pairs(temp, temp_bytes, keys_in, keys_out, values_in, values_out, n, bits, stream)
-//                                                 stable, ascending, compares only the lowest
-//                                                 `bits` bits
+//                                           stable, ascending, compares only the lowest `bits` bits
 //
 // Implementations: simt/cuda/runtime.cuh (CUDA runtime) and simt/emulated/runtime.h.
 #pragma once

@@ -201,17 +201,28 @@ ROWLANE_DEVICE void reduce_add(T* p, Vec<T, N> x) {
   }
 }
 
+// CUDA's atomics take int, unsigned and the long long types, but int64_t is long.
+template <typename T>
+using AtomicOperand =
+    std::conditional_t<std::is_integral_v<T> && sizeof(T) == 8,
+                       std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>, T>;
+
+// The sum of two's complements does not depend on the sign.
 template <typename T>
 ROWLANE_DEVICE T atomic_add(T* p, std::type_identity_t<T> value) {
-  return atomicAdd(p, value);
+  using Operand = std::conditional_t<std::is_integral_v<T>, std::make_unsigned<AtomicOperand<T>>,
+                                     std::type_identity<T>>::type;
+  return static_cast<T>(atomicAdd(reinterpret_cast<Operand*>(p), static_cast<Operand>(value)));
 }
 template <typename T>
 ROWLANE_DEVICE T atomic_min(T* p, std::type_identity_t<T> value) {
-  return atomicMin(p, value);
+  using Operand = AtomicOperand<T>;
+  return static_cast<T>(atomicMin(reinterpret_cast<Operand*>(p), static_cast<Operand>(value)));
 }
 template <typename T>
 ROWLANE_DEVICE T atomic_max(T* p, std::type_identity_t<T> value) {
-  return atomicMax(p, value);
+  using Operand = AtomicOperand<T>;
+  return static_cast<T>(atomicMax(reinterpret_cast<Operand*>(p), static_cast<Operand>(value)));
 }
 
 template <typename T>
@@ -220,7 +231,7 @@ class Shared {
   ROWLANE_DEVICE explicit Shared(T* p) : p_(p) {}
   ROWLANE_DEVICE T load(int i) const { return p_[i]; }
   ROWLANE_DEVICE void store(int i, T value) const { p_[i] = value; }
-  ROWLANE_DEVICE void add(int i, T value) const { atomicAdd(p_ + i, value); }
+  ROWLANE_DEVICE void add(int i, T value) const { atomic_add(p_ + i, value); }
 
  private:
   T* p_;
