@@ -13,6 +13,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -37,7 +38,7 @@ using rowlane::nn::Embedding;
 using rowlane::nn::EmbeddingFromPretrainedOptions;
 
 // Validation MSE after each epoch, as printed in the chapter for a weight decay of 0.1.
-constexpr double kPublishedMse[] = {0.9624, 0.8851, 0.8399, 0.8232, 0.8231};
+constexpr std::array kPublishedMse = {0.9624, 0.8851, 0.8399, 0.8232, 0.8231};
 constexpr std::int64_t kNumFactors = 50;
 constexpr double kMaxLearningRate = 5e-3;
 // On all four tables: fastai spares the biases of layers, but a table of biases isn't one.
@@ -125,7 +126,7 @@ class ParameterModel final : public Model {
 // Returns the mean loss of the batches.
 double train_epoch(Model& model, FastaiAdam& optimizer, const RatingTensors& ratings, int epoch,
                    const Options& options) {
-  const std::int64_t num_batches = ratings.size() / options.batch_size;  // the rest is left out
+  const std::int64_t num_batches = ratings.size() / options.batch_size;  // full ones only
   const RatingTensors shuffled = ratings.select(torch::randperm(ratings.size(), at::kLong));
   ProgressBar bar("epoch " + std::to_string(epoch + 1), num_batches);
   double total_mse = 0;
@@ -178,8 +179,8 @@ bool run(const Options& options) {
   torch::set_num_threads(options.num_threads);
   const std::vector<Rating> ratings = read_movielens(options.data_dir);
   std::vector<LossCurve> curves;
-  bool is_good = true;
   double mean_mse = 0;
+  bool is_good = true;
   for (int i = 0; i < options.num_seeds; ++i) {
     const std::uint64_t seed = options.seed + static_cast<std::uint64_t>(i);
     if (options.model != "parameters") {
@@ -205,8 +206,7 @@ bool run(const Options& options) {
   }
   std::printf("\n");
   if (options.expected_mse.size() == 2) {
-    const double low = options.expected_mse[0];
-    const double high = options.expected_mse[1];
+    const double low = options.expected_mse[0], high = options.expected_mse[1];
     const bool is_expected = low <= mean_mse && mean_mse <= high;
     is_good = is_good && is_expected;
     std::printf("expected between %g and %g: %s\n", low, high, is_expected ? "ok" : "FAIL");
@@ -221,27 +221,27 @@ bool run(const Options& options) {
 }  // namespace rowlane::examples
 
 int main(int argc, char** argv) {
-  rowlane::examples::Options options;
-  CLI::App app("Trains the fastbook's DotProductBias on MovieLens 100K and prints its losses.");
-  app.option_defaults()->always_capture_default();
-  app.add_option("--model", options.model, "what the tables are: modules, parameters or both")
-      ->check(CLI::IsMember({"modules", "parameters", "both"}));
-  app.add_option("--seed", options.seed, "seed of the split, the initial values and the order");
-  app.add_option("--seeds", options.num_seeds, "train with so many seeds, from --seed upwards")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--epochs", options.num_epochs, "epochs")->check(CLI::PositiveNumber);
-  app.add_option("--batch-size", options.batch_size, "ratings per step")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--fraction", options.fraction, "part of the ratings to use")
-      ->check(CLI::Range(0.001, 1.0));
-  app.add_option("--threads", options.num_threads, "CPU threads")->check(CLI::PositiveNumber);
-  app.add_option("--data-dir", options.data_dir, "folder of ratings.csv and items.csv");
-  app.add_option("--csv", options.csv_path, "write all losses to this file");
-  app.add_option("--expect-mse", options.expected_mse, "LO,HI: fail if the final MSE is outside")
-      ->delimiter(',')
-      ->expected(2);
-  CLI11_PARSE(app, argc, argv);
   try {
+    rowlane::examples::Options options;
+    CLI::App app("Trains the fastbook's DotProductBias on MovieLens 100K and prints its losses.");
+    app.option_defaults()->always_capture_default();
+    app.add_option("--model", options.model, "what the tables are: modules, parameters or both")
+        ->check(CLI::IsMember({"modules", "parameters", "both"}));
+    app.add_option("--seed", options.seed, "seed of the split, the initial values and the order");
+    app.add_option("--seeds", options.num_seeds, "train with so many seeds, from --seed upwards")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--epochs", options.num_epochs, "epochs")->check(CLI::PositiveNumber);
+    app.add_option("--batch-size", options.batch_size, "ratings per step")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--fraction", options.fraction, "part of the ratings to use")
+        ->check(CLI::Range(0.001, 1.0));
+    app.add_option("--threads", options.num_threads, "CPU threads")->check(CLI::PositiveNumber);
+    app.add_option("--data-dir", options.data_dir, "folder of ratings.csv and items.csv");
+    app.add_option("--csv", options.csv_path, "write all losses to this file");
+    app.add_option("--expect-mse", options.expected_mse, "LO,HI: fail if the final MSE is outside")
+        ->delimiter(',')
+        ->expected(2);
+    CLI11_PARSE(app, argc, argv);
     return rowlane::examples::run(options) ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "collab_filtering: %s\n", error.what());
