@@ -55,7 +55,7 @@ void EmbeddingImpl::pretty_print(std::ostream& stream) const {
 }
 
 at::Tensor EmbeddingImpl::forward(const at::Tensor& indices) {
-  return embedding(
+  return rowlane::embedding(
       weight, indices,
       EmbeddingFuncOptions().padding_idx(options.padding_idx()).algorithm(options.algorithm()));
 }

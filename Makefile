@@ -1,0 +1,83 @@
+# make bench     compare with torch on this machine: table, JSON, plots     WORKLOADS=… DEVICE=cpu|cuda JSON=FILE ARGS=…
+# make test      build everything and run all tests                         TESTS=REGEX
+# make examples  train on real data
+# make lint      formatting, static analysis, header self-containment       make format mends the formatting
+# make install   into PREFIX (default /usr/local)
+#
+# Each sets up what it needs first. ROWLANE_CUDA=OFF builds for the CPU alone.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+ROWLANE_CUDA ?= ON
+PRESET ?= $(if $(filter OFF,$(ROWLANE_CUDA)),release-cpu,release)
+BUILD := build/$(PRESET)
+PYTHON := .venv/bin/python
+SETUP := build/.setup-$(ROWLANE_CUDA)
+SETUP_LINT := build/.setup-lint
+RATINGS := .cache/rowlane/ml-100k/ratings.csv
+
+WORKLOADS ?= default
+DEVICE ?= auto
+RESULTS := build/results
+JSON ?= $(RESULTS)/bench.json
+PREFIX ?= /usr/local
+
+export ROWLANE_CUDA
+# A newer CMake than Debian's comes with the toolkit packages.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export CTEST_PARALLEL_LEVEL ?= 1
+
+.PHONY: help
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+.PHONY: setup
+setup: $(SETUP)
+$(SETUP): scripts/setup.sh $(wildcard scripts/requirements*.txt)
+	@scripts/setup.sh $@
+$(SETUP_LINT): scripts/setup.sh
+	@scripts/setup.sh lint $@
+
+# CMake runs itself again when its files change.
+$(BUILD)/build.ninja: $(SETUP)
+	@cmake --preset $(PRESET) $(CMAKE_ARGS)
+	@touch $@
+
+.PHONY: data
+data: $(RATINGS)
+$(RATINGS): scripts/movielens.py | $(SETUP)
+	@$(PYTHON) scripts/movielens.py
+	@touch $@
+
+.PHONY: build
+build: $(BUILD)/build.ninja
+	@cmake --build $(BUILD)
+
+.PHONY: test
+test: build data
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error $(if $(TESTS),-R '$(TESTS)')
+
+.PHONY: bench
+bench: $(BUILD)/build.ninja data
+	@cmake --build $(BUILD) --target rowlane-bench
+	@mkdir -p "$(dir $(JSON))"
+	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
+	  $(BUILD)/bin/rowlane-bench --workload $(WORKLOADS) --device $(DEVICE) --json "$(JSON)" $(ARGS)
+	@$(PYTHON) scripts/report.py "$(JSON)"
+
+.PHONY: examples
+examples: $(BUILD)/build.ninja data
+	@cmake --build $(BUILD) --target collab_filtering
+	@$(BUILD)/bin/collab_filtering --model both --seeds 3 $(ARGS)
+
+.PHONY: install
+install: build
+	@cmake --install $(BUILD) --prefix "$(PREFIX)"
+
+.PHONY: lint format
+lint: $(BUILD)/build.ninja $(SETUP_LINT)
+	@scripts/lint.sh $(BUILD)
+format: $(SETUP_LINT)
+	@scripts/lint.sh --fix

@@ -1,0 +1,80 @@
+// How the ops are registered: by name, for which devices, and without data.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <stack>
+
+#include "rowlane/embedding.h"
+#include "tests/support/oracle.h"
+
+namespace rowlane::testing {
+namespace {
+
+c10::OperatorHandle op(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
+}
+
+TEST(Dispatch, SchemasAreWhatTheDocumentationSays) {
+  std::ostringstream forward;
+  forward << op("rowlane::embedding").schema();
+  EXPECT_EQ(forward.str(),
+            "rowlane::embedding(Tensor weight, Tensor indices, SymInt? padding_idx=None, str "
+            "algorithm=\"auto\") -> Tensor");
+  std::ostringstream backward;
+  backward << op("rowlane::embedding_backward").schema();
+  EXPECT_EQ(backward.str(),
+            "rowlane::embedding_backward(Tensor grad_output, Tensor indices, SymInt "
+            "num_embeddings, SymInt? padding_idx=None, str algorithm=\"auto\") -> Tensor");
+}
+
+TEST(Dispatch, EveryOpHasEveryKernel) {
+  for (const char* name : {"rowlane::embedding", "rowlane::embedding_backward"}) {
+    for (const auto key : {c10::DispatchKey::CPU, c10::DispatchKey::Meta,
+                           c10::DispatchKey::AutogradCPU, c10::DispatchKey::AutogradCUDA}) {
+      EXPECT_TRUE(op(name).hasKernelForDispatchKey(key) ||
+                  op(name).hasKernelForDispatchKey(c10::DispatchKey::Autograd))
+          << name << " " << key;
+    }
+#ifdef ROWLANE_TEST_CUDA
+    EXPECT_TRUE(op(name).hasKernelForDispatchKey(c10::DispatchKey::CUDA)) << name;
+#endif
+  }
+}
+
+TEST(Dispatch, BoxedCallsTakeDefaults) {
+  const auto table = torch::randn({4, 3});
+  const auto indices = torch::tensor({3, 1}, torch::kLong);
+  torch::jit::Stack stack{table, indices, c10::IValue(), "auto"};
+  op("rowlane::embedding").callBoxed(&stack);
+  ASSERT_EQ(stack.size(), 1);
+  EXPECT_TRUE(bit_equal(stack[0].toTensor(), table.index_select(0, indices)));
+}
+
+TEST(Dispatch, MetaTensorsGiveShapesWithoutData) {
+  const auto options = torch::TensorOptions(torch::kMeta);
+  const auto weight = torch::empty({1 << 20, 64}, options.dtype(torch::kBFloat16)).requires_grad_();
+  const auto indices = torch::empty({8, 128}, options.dtype(torch::kInt));
+  const auto rows = rowlane::embedding(weight, indices);
+  EXPECT_TRUE(rows.is_meta());
+  EXPECT_EQ(rows.sizes(), torch::IntArrayRef({8, 128, 64}));
+  EXPECT_EQ(rows.scalar_type(), torch::kBFloat16);
+  const auto grad = torch::autograd::grad({rows}, {weight}, {torch::empty_like(rows)})[0];
+  EXPECT_EQ(grad.sizes(), weight.sizes());
+  EXPECT_EQ(grad.scalar_type(), torch::kBFloat16);
+}
+
+TEST(Dispatch, InferenceModeWorks) {
+  const c10::InferenceMode inference;
+  const auto table = torch::randn({4, 3});
+  const auto indices = torch::tensor({3, 1}, torch::kLong);
+  EXPECT_TRUE(bit_equal(rowlane::embedding(table, indices), table.index_select(0, indices)));
+}
+
+TEST(AlgorithmNames, RoundTrip) {
+  EXPECT_EQ(to_string(BackwardAlgorithm::kAuto), "auto");
+  EXPECT_EQ(to_string(BackwardAlgorithm::kAtomic), "atomic");
+  EXPECT_EQ(to_string(BackwardAlgorithm::kSorted), "sorted");
+}
+
+}  // namespace
+}  // namespace rowlane::testing

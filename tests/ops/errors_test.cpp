@@ -1,0 +1,178 @@
+// What a user reads after a mistake.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <string>
+
+#include "rowlane/embedding.h"
+#include "tests/support/devices.h"
+#include "tests/support/oracle.h"
+
+namespace rowlane::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+// The message of the ErrorT that `call` throws; a test failure if it throws none.
+template <typename ErrorT, typename Call>
+std::string message_of(Call&& call) {
+  try {
+    call();
+  } catch (const ErrorT& error) {
+    return error.what_without_backtrace();
+  }
+  ADD_FAILURE() << "no error was thrown";
+  return {};
+}
+
+torch::Tensor call_backward(const torch::Tensor& grad_output, const torch::Tensor& indices,
+                            std::int64_t num_rows, std::optional<c10::SymInt> padding_idx = {},
+                            std::string_view algorithm = "auto") {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("rowlane::embedding_backward", "")
+          .typed<torch::Tensor(const torch::Tensor&, const torch::Tensor&, c10::SymInt,
+                               std::optional<c10::SymInt>, std::string_view)>();
+  return op.call(grad_output, indices, num_rows, std::move(padding_idx), algorithm);
+}
+
+TEST(IndexErrorOnCpu, NamesPositionValueAndRows) {
+  const auto table = torch::randn({5, 2});
+  const auto indices = torch::tensor({{0, 1, 2, 3}, {4, 0, 7, -1}}, torch::kLong);
+  EXPECT_EQ(message_of<c10::IndexError>([&] { rowlane::embedding(table, indices); }),
+            "rowlane::embedding: index 7 at position 6 (indices[1][2]) is out of range: the table "
+            "has 5 rows");
+}
+
+TEST(IndexErrorOnCpu, NegativeIndicesDoNotWrap) {
+  const auto indices = torch::tensor({1, -1}, torch::kInt);
+  EXPECT_EQ(message_of<c10::IndexError>([&] {
+              rowlane::embedding(torch::randn({5, 2}), indices);
+            }),
+            "rowlane::embedding: index -1 at position 1 (indices[1]) is out of range: the table "
+            "has 5 rows");
+}
+
+TEST(IndexErrorOnCpu, ScalarIndexHasNoCoordinates) {
+  EXPECT_THAT(message_of<c10::IndexError>([] {
+                rowlane::embedding(torch::randn({5, 2}), torch::tensor(5, torch::kLong));
+              }),
+              HasSubstr("index 5 at position 0 (indices) is out of range"));
+}
+
+TEST(IndexErrorOnCpu, ExtremeValuesAreRefused) {
+  for (const std::int64_t index :
+       {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(),
+        std::int64_t{1} << 32}) {
+    EXPECT_THROW(rowlane::embedding(torch::randn({5, 2}), torch::full({3}, index, torch::kLong)),
+                 c10::IndexError);
+  }
+}
+
+TEST(IndexErrorOnCpu, FirstOfManyIsNamedWhateverTheThreads) {
+  auto indices = torch::zeros({1 << 20}, torch::kLong);
+  indices.slice(0, 300'000).fill_(9);
+  EXPECT_THAT(message_of<c10::IndexError>([&] {
+                rowlane::embedding(torch::randn({9, 1}), indices);
+              }),
+              HasSubstr("index 9 at position 300000 (indices[300000])"));
+}
+
+TEST(IndexErrorOnCpu, BackwardRefusesTooAndHasItsOwnName) {
+  EXPECT_EQ(message_of<c10::IndexError>([] {
+              call_backward(torch::randn({2, 3}), torch::tensor({0, 4}, torch::kLong), 4);
+            }),
+            "rowlane::embedding_backward: index 4 at position 1 (indices[1]) is out of range: the "
+            "table has 4 rows");
+}
+
+TEST(IndexErrorOnCpu, EmptyTableHasNoValidIndex) {
+  EXPECT_THROW(rowlane::embedding(torch::empty({0, 2}), torch::zeros({1}, torch::kLong)),
+               c10::IndexError);
+}
+
+TEST(BadIndexOnGpu, ReadsNothingAndAddsToNothing) {
+  if (!torch::cuda::is_available()) {
+    GTEST_SKIP() << "torch sees no GPU";
+  }
+  const auto options = torch::dtype(torch::kFloat).device(torch::kCUDA);
+  const auto weight = torch::ones({4, 3}, options).requires_grad_();
+  const auto indices = torch::tensor({1, 4, -1, 1 << 30}, torch::kInt).to(torch::kCUDA);
+  for (const auto algorithm : {BackwardAlgorithm::kSorted, BackwardAlgorithm::kAtomic}) {
+    const auto rows =
+        rowlane::embedding(weight, indices, EmbeddingFuncOptions().algorithm(algorithm));
+    EXPECT_EQ(rows.sum().item<float>(), 3);
+    const auto grad = torch::autograd::grad({rows.sum()}, {weight})[0];
+    EXPECT_EQ(grad.sum().item<float>(), 3);
+    EXPECT_EQ(grad[1].sum().item<float>(), 3);
+  }
+}
+
+TEST(ArgumentErrors, SayWhatWasWrongAndWhatWasGot) {
+  const auto table = torch::randn({5, 2});
+  const auto indices = torch::zeros({3}, torch::kLong);
+  const auto bad_type = [&](torch::ScalarType type) {
+    return message_of<c10::TypeError>([&] { rowlane::embedding(table, torch::zeros({3}, type)); });
+  };
+  EXPECT_EQ(bad_type(torch::kFloat),
+            "rowlane::embedding: indices must be int32 or int64, got Float");
+  EXPECT_EQ(bad_type(torch::kShort),
+            "rowlane::embedding: indices must be int32 or int64, got Short");
+  EXPECT_EQ(
+      message_of<c10::Error>([&] { rowlane::embedding(torch::randn({5}), indices); }),
+      "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape [5]");
+  EXPECT_EQ(message_of<c10::Error>([&] {
+              rowlane::embedding(torch::randn({5, 2, 1}), indices);
+            }),
+            "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape "
+            "[5, 2, 1]");
+  EXPECT_EQ(message_of<c10::ValueError>(
+                [&] { rowlane::embedding(table, indices, EmbeddingFuncOptions().padding_idx(5)); }),
+            "rowlane::embedding: padding_idx 5 is out of range for a table of 5 rows");
+  EXPECT_EQ(message_of<c10::ValueError>([&] {
+              rowlane::embedding(table, indices, EmbeddingFuncOptions().padding_idx(-6));
+            }),
+            "rowlane::embedding: padding_idx -6 is out of range for a table of 5 rows");
+  EXPECT_EQ(message_of<c10::Error>([&] {
+              call_backward(torch::randn({2, 3}), indices, 5);
+            }),
+            "rowlane::embedding_backward: grad_output must have the shape of indices and one more "
+            "dim, got [2, 3] and indices [3]");
+  EXPECT_EQ(message_of<c10::TypeError>([&] {
+              call_backward(torch::zeros({3, 2}, torch::kLong), indices, 5);
+            }),
+            "rowlane::embedding_backward: grad_output must be float32, float64, float16 or "
+            "bfloat16, got Long");
+  EXPECT_EQ(message_of<c10::ValueError>([&] {
+              call_backward(torch::randn({3, 2}), indices, 5, std::nullopt, "fast");
+            }),
+            "rowlane::embedding_backward: algorithm must be 'auto', 'atomic' or 'sorted', got "
+            "'fast'");
+}
+
+TEST(ArgumentErrors, AtomicIsRefusedOnTheCpu) {
+  EXPECT_EQ(message_of<c10::ValueError>([] {
+              rowlane::embedding(torch::randn({5, 2}), torch::zeros({3}, torch::kLong),
+                                 EmbeddingFuncOptions().algorithm(BackwardAlgorithm::kAtomic));
+            }),
+            "rowlane::embedding: algorithm 'atomic' exists only on a GPU; use 'auto' or 'sorted'");
+}
+
+TEST(ArgumentErrors, DevicesMustMatch) {
+  const auto meta = torch::empty({5, 2}, torch::kMeta);
+  EXPECT_THAT(
+      message_of<c10::Error>([&] { rowlane::embedding(meta, torch::zeros({3}, torch::kLong)); }),
+      HasSubstr("weight and indices must be on the same device, got meta and cpu"));
+}
+
+TEST(ArgumentErrors, NothingIsWrittenByARefusedCall) {
+  const auto weight = torch::randn({5, 2}).requires_grad_();
+  const auto before = weight.detach().clone();
+  EXPECT_THROW(rowlane::embedding(weight, torch::tensor({0, 5}, torch::kLong)), c10::IndexError);
+  EXPECT_TRUE(bit_equal(weight, before));
+  EXPECT_FALSE(weight.grad().defined());
+}
+
+}  // namespace
+}  // namespace rowlane::testing
