@@ -37,7 +37,17 @@ torch::Tensor call_backward(const torch::Tensor& grad_output, const torch::Tenso
   return op.call(grad_output, indices, num_rows, std::move(padding_idx), algorithm);
 }
 
-TEST(IndexErrorOnCpu, NamesPositionValueAndRows) {
+// The CPU backend checks every index; device code reads nothing and goes on.
+class IndexErrorOnCpu : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (cpu_is_emulated_device()) {
+      GTEST_SKIP() << "the CPU is the emulated device here";
+    }
+  }
+};
+
+TEST_F(IndexErrorOnCpu, NamesPositionValueAndRows) {
   const auto table = torch::randn({5, 2});
   const auto indices = torch::tensor({{0, 1, 2, 3}, {4, 0, 7, -1}}, torch::kLong);
   EXPECT_EQ(message_of<c10::IndexError>([&] { rowlane::embedding(table, indices); }),
@@ -45,7 +55,7 @@ TEST(IndexErrorOnCpu, NamesPositionValueAndRows) {
             "has 5 rows");
 }
 
-TEST(IndexErrorOnCpu, NegativeIndicesDoNotWrap) {
+TEST_F(IndexErrorOnCpu, NegativeIndicesDoNotWrap) {
   const auto indices = torch::tensor({1, -1}, torch::kInt);
   EXPECT_EQ(message_of<c10::IndexError>([&] {
               rowlane::embedding(torch::randn({5, 2}), indices);
@@ -54,14 +64,14 @@ TEST(IndexErrorOnCpu, NegativeIndicesDoNotWrap) {
             "has 5 rows");
 }
 
-TEST(IndexErrorOnCpu, ScalarIndexHasNoCoordinates) {
+TEST_F(IndexErrorOnCpu, ScalarIndexHasNoCoordinates) {
   EXPECT_THAT(message_of<c10::IndexError>([] {
                 rowlane::embedding(torch::randn({5, 2}), torch::tensor(5, torch::kLong));
               }),
               HasSubstr("index 5 at position 0 (indices) is out of range"));
 }
 
-TEST(IndexErrorOnCpu, ExtremeValuesAreRefused) {
+TEST_F(IndexErrorOnCpu, ExtremeValuesAreRefused) {
   for (const std::int64_t index :
        {std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(),
         std::int64_t{1} << 32}) {
@@ -70,7 +80,7 @@ TEST(IndexErrorOnCpu, ExtremeValuesAreRefused) {
   }
 }
 
-TEST(IndexErrorOnCpu, FirstOfManyIsNamedWhateverTheThreads) {
+TEST_F(IndexErrorOnCpu, FirstOfManyIsNamedWhateverTheThreads) {
   auto indices = torch::zeros({1 << 20}, torch::kLong);
   indices.slice(0, 300'000).fill_(9);
   EXPECT_THAT(message_of<c10::IndexError>([&] {
@@ -79,7 +89,7 @@ TEST(IndexErrorOnCpu, FirstOfManyIsNamedWhateverTheThreads) {
               HasSubstr("index 9 at position 300000 (indices[300000])"));
 }
 
-TEST(IndexErrorOnCpu, BackwardRefusesTooAndHasItsOwnName) {
+TEST_F(IndexErrorOnCpu, BackwardRefusesTooAndHasItsOwnName) {
   EXPECT_EQ(message_of<c10::IndexError>([] {
               call_backward(torch::randn({2, 3}), torch::tensor({0, 4}, torch::kLong), 4);
             }),
@@ -87,18 +97,19 @@ TEST(IndexErrorOnCpu, BackwardRefusesTooAndHasItsOwnName) {
             "table has 4 rows");
 }
 
-TEST(IndexErrorOnCpu, EmptyTableHasNoValidIndex) {
+TEST_F(IndexErrorOnCpu, EmptyTableHasNoValidIndex) {
   EXPECT_THROW(rowlane::embedding(torch::empty({0, 2}), torch::zeros({1}, torch::kLong)),
                c10::IndexError);
 }
 
-TEST(BadIndexOnGpu, ReadsNothingAndAddsToNothing) {
-  if (!torch::cuda::is_available()) {
-    GTEST_SKIP() << "torch sees no GPU";
+TEST(BadIndexInDeviceCode, ReadsNothingAndAddsToNothing) {
+  const auto device = cpu_is_emulated_device() ? torch::kCPU : torch::kCUDA;
+  if (device == torch::kCUDA && !torch::cuda::is_available()) {
+    GTEST_SKIP() << "torch sees no GPU; ops_test_emulated runs this on the emulated device";
   }
-  const auto options = torch::dtype(torch::kFloat).device(torch::kCUDA);
+  const auto options = torch::dtype(torch::kFloat).device(device);
   const auto weight = torch::ones({4, 3}, options).requires_grad_();
-  const auto indices = torch::tensor({1, 4, -1, 1 << 30}, torch::kInt).to(torch::kCUDA);
+  const auto indices = torch::tensor({1, 4, -1, 1 << 30}, torch::kInt).to(device);
   for (const auto algorithm : {BackwardAlgorithm::kSorted, BackwardAlgorithm::kAtomic}) {
     const auto rows =
         rowlane::embedding(weight, indices, EmbeddingFuncOptions().algorithm(algorithm));
@@ -107,6 +118,24 @@ TEST(BadIndexOnGpu, ReadsNothingAndAddsToNothing) {
     EXPECT_EQ(grad.sum().item<float>(), 3);
     EXPECT_EQ(grad[1].sum().item<float>(), 3);
   }
+}
+
+TEST(AtomicAlgorithm, IsRefusedForSixteenBitGradientsAndInDeterministicMode) {
+  if (!cpu_is_emulated_device()) {
+    GTEST_SKIP() << "the CPU has no atomic algorithm; ops_test_emulated runs this";
+  }
+  const auto indices = torch::zeros({3}, torch::kLong);
+  EXPECT_THAT(
+      message_of<c10::Error>([&] {
+        call_backward(torch::zeros({3, 2}, torch::kHalf), indices, 5, std::nullopt, "atomic");
+      }),
+      HasSubstr("the atomic algorithm takes float32 and float64 gradients only"));
+  at::globalContext().setDeterministicAlgorithms(true, false);
+  EXPECT_THAT(message_of<c10::Error>([&] {
+                call_backward(torch::zeros({3, 2}), indices, 5, std::nullopt, "atomic");
+              }),
+              HasSubstr("rowlane::embedding_backward with algorithm 'atomic'"));
+  at::globalContext().setDeterministicAlgorithms(false, false);
 }
 
 TEST(ArgumentErrors, SayWhatWasWrongAndWhatWasGot) {
@@ -152,6 +181,9 @@ TEST(ArgumentErrors, SayWhatWasWrongAndWhatWasGot) {
 }
 
 TEST(ArgumentErrors, AtomicIsRefusedOnTheCpu) {
+  if (cpu_is_emulated_device()) {
+    GTEST_SKIP() << "the CPU is the emulated device here";
+  }
   EXPECT_EQ(message_of<c10::ValueError>([] {
               rowlane::embedding(torch::randn({5, 2}), torch::zeros({3}, torch::kLong),
                                  EmbeddingFuncOptions().algorithm(BackwardAlgorithm::kAtomic));
@@ -166,7 +198,7 @@ TEST(ArgumentErrors, DevicesMustMatch) {
       HasSubstr("weight and indices must be on the same device, got meta and cpu"));
 }
 
-TEST(ArgumentErrors, NothingIsWrittenByARefusedCall) {
+TEST_F(IndexErrorOnCpu, NothingIsWrittenByARefusedCall) {
   const auto weight = torch::randn({5, 2}).requires_grad_();
   const auto before = weight.detach().clone();
   EXPECT_THROW(rowlane::embedding(weight, torch::tensor({0, 5}, torch::kLong)), c10::IndexError);

@@ -30,7 +30,7 @@ std::string param_name(const ::testing::TestParamInfo<Param>& info) {
 
 std::vector<BackwardAlgorithm> algorithms(torch::DeviceType device, torch::ScalarType dtype) {
   std::vector<BackwardAlgorithm> result{BackwardAlgorithm::kAuto, BackwardAlgorithm::kSorted};
-  if (device != torch::kCPU && (dtype == torch::kFloat || dtype == torch::kDouble)) {
+  if (runs_device_code(device) && (dtype == torch::kFloat || dtype == torch::kDouble)) {
     result.push_back(BackwardAlgorithm::kAtomic);
   }
   return result;

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "rowlane/embedding.h"
-#include "tests/support/index_sets.h"
+#include "tests/support/devices.h"
 #include "tests/support/oracle.h"
 
 namespace rowlane::testing {
@@ -106,6 +106,9 @@ INSTANTIATE_TEST_SUITE_P(AllSkews, Threads,
                          [](const auto& info) { return info.param.name; });
 
 TEST(ThreadPool, TwoThreadsShareTheForwardAndTheBackward) {
+  if (cpu_is_emulated_device()) {
+    GTEST_SKIP() << "the CPU is the emulated device here";
+  }
   const NumThreads guard(2);
   torch::manual_seed(5);
   const auto weight = torch::randn({20000, 256}).requires_grad_();

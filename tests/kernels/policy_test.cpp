@@ -1,0 +1,107 @@
+// The pure functions that choose widths, grids, formats and algorithms.
+#include "cuda/policy.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "cuda/backward.h"
+
+namespace rowlane::kernels {
+namespace {
+
+const DeviceInfo kH100{.num_sms = 132,
+                       .compute_capability = 90,
+                       .max_threads_per_sm = 2048,
+                       .l2_bytes = std::int64_t{50} << 20,
+                       .shared_bytes_per_block = 227 << 10};
+
+TEST(AccessBytes, IsTheWidestThatDividesEverything) {
+  EXPECT_EQ(access_bytes(0), 16);
+  EXPECT_EQ(access_bytes(48), 16);
+  EXPECT_EQ(access_bytes(48 | 8), 8);
+  EXPECT_EQ(access_bytes(12), 4);
+  EXPECT_EQ(access_bytes(6), 2);
+  EXPECT_EQ(access_bytes(7), 1);
+}
+
+TEST(LanesLog2, CoversARowUpToAWarp) {
+  const std::vector<std::pair<std::int64_t, int>> table{{1, 0}, {2, 1},  {3, 2},  {4, 2},
+                                                        {5, 3}, {16, 4}, {17, 5}, {1000, 5}};
+  for (const auto& [accesses, expected] : table) {
+    EXPECT_EQ(lanes_log2(accesses), expected) << accesses;
+  }
+}
+
+TEST(GatherPolicy, PacksShortRowsAndSplitsFewWideOnes) {
+  struct Case {
+    std::int64_t num_indices;
+    std::int64_t row_bytes;
+    GatherPolicy expected;
+  };
+  for (const Case& c : {
+           Case{65536, 4, {.vec_bytes = 4, .lanes_log2 = 0, .blocks = 64, .slices = 1}},
+           Case{1 << 20, 512, {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 32768, .slices = 1}},
+           Case{8192, 3072, {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 256, .slices = 2}},
+           Case{1, 8192, {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 1, .slices = 16}},
+           Case{64, 200, {.vec_bytes = 8, .lanes_log2 = 5, .blocks = 2, .slices = 1}},
+       }) {
+    EXPECT_EQ(select_gather_policy(c.num_indices, c.row_bytes, 0, kH100), c.expected)
+        << c.num_indices << " rows of " << c.row_bytes << " bytes";
+  }
+}
+
+TEST(PairFormat, ComparesOnlyTheBitsThatARowNumberHas) {
+  // One value more than the rows: the one that marks an entry to skip.
+  EXPECT_EQ(select_pair_format(1, 10), (PairFormat{.wide = false, .key_bits = 1}));
+  EXPECT_EQ(select_pair_format(3, 10), (PairFormat{.wide = false, .key_bits = 2}));
+  EXPECT_EQ(select_pair_format(4, 10), (PairFormat{.wide = false, .key_bits = 3}));
+  EXPECT_EQ(select_pair_format(50257, 8192), (PairFormat{.wide = false, .key_bits = 16}));
+  EXPECT_EQ(select_pair_format(1'000'000, 8192), (PairFormat{.wide = false, .key_bits = 20}));
+}
+
+TEST(PairFormat, WidensWhereThirtyTwoBitsDoNotReach) {
+  constexpr std::int64_t kLimit = (std::int64_t{1} << 32) - 1;
+  EXPECT_FALSE(select_pair_format(kLimit, 10).wide);
+  EXPECT_EQ(select_pair_format(kLimit, 10).key_bits, 32);
+  EXPECT_TRUE(select_pair_format(kLimit + 1, 10).wide);
+  EXPECT_FALSE(select_pair_format(10, kLimit).wide);
+  EXPECT_TRUE(select_pair_format(10, kLimit + 1).wide);
+}
+
+TEST(BackwardPolicy, AutoIsSortedBecauseItIsDeterministic) {
+  BackwardPolicy policy;
+  const BackwardProblem problem{.num_rows = 100, .dim = 8, .num_indices = 10};
+  ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
+  EXPECT_EQ(policy, (BackwardPolicy{.algorithm = BackwardAlgorithm::kSorted,
+                                    .pairs = {.wide = false, .key_bits = 7}}));
+}
+
+TEST(BackwardPolicy, AtomicIsForFloatAndDouble) {
+  BackwardPolicy policy;
+  for (const auto& [type, ok] :
+       std::vector<std::pair<ElemType, bool>>{{ElemType::kFloat32, true},
+                                              {ElemType::kFloat64, true},
+                                              {ElemType::kFloat16, false},
+                                              {ElemType::kBFloat16, false}}) {
+    const BackwardProblem problem{.num_rows = 9, .dim = 8, .num_indices = 10, .elem_type = type};
+    EXPECT_EQ(select_backward_policy(problem, BackwardRequest::kAtomic, &policy).ok(), ok);
+  }
+}
+
+TEST(BackwardWorkspace, HoldsTwoCopiesOfThePairsAndTwoRowsPerTile) {
+  const BackwardProblem problem{.num_rows = 1000, .dim = 64, .num_indices = 1024};
+  BackwardPolicy policy;
+  BackwardWorkspace plan;
+  ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
+  ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
+  EXPECT_EQ(plan.keys - plan.unsorted_keys, 2 * 1024 * 4);
+  EXPECT_EQ(plan.total_bytes - plan.partials, 1024 / kSegmentTile * 2 * 64 * 4);
+  ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAtomic, &policy).ok());
+  ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
+  EXPECT_EQ(plan.total_bytes, 0);
+}
+
+}  // namespace
+}  // namespace rowlane::kernels
