@@ -39,7 +39,8 @@ struct Geometry {
 
 template <typename IndexT>
 void expect_gathered(const Geometry& g, const std::vector<IndexT>& indices) {
-  const DeviceArray<std::uint8_t> table(random_bytes(g.shift + g.num_rows * g.stride_bytes));
+  const DeviceArray<std::uint8_t> table(
+      random_bytes(g.shift + (g.num_rows - 1) * g.stride_bytes + g.row_bytes));
   const DeviceArray<IndexT> device_indices(indices);
   const auto num_indices = static_cast<std::int64_t>(indices.size());
   const DeviceArray<std::uint8_t> out(static_cast<std::size_t>(num_indices * g.row_bytes));
