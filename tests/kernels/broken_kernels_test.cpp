@@ -182,6 +182,36 @@ TEST(BrokenKernels, ThirtyTwoBitOverflowOfAnAddress) {
       launch(wide_table_kernel<std::int64_t>, config, table.data(), out.data(), 3U, 1U << 30));
 }
 
+// Each thread copies its own row from left to right, so a warp touches 32 rows at once.
+template <bool kBroken>
+__global__ void copy_rows_kernel(const float* in, float* out, int dim) {
+  if constexpr (kBroken) {
+    for (int column = 0; column < dim; ++column) {
+      const int i = thread_id() * dim + column;
+      store(out + i, load_nc(in + i));
+    }
+  } else {
+    for (int i = thread_id(); i < block_size() * dim; i += block_size()) {
+      store(out + i, load_nc(in + i));
+    }
+  }
+}
+
+TEST(BrokenKernels, UncoalescedAccess) {
+  DeviceArray<float> in(64 * 64);
+  DeviceArray<float> out(64 * 64);
+  const auto sector_use = [&](auto kernel) {
+    return emulated::measure([&] {
+             expect_success(launch(kernel, {.name = "copy_rows", .block_threads = 64}, in.data(),
+                                   out.data(), 64));
+           })
+        .kernel("copy_rows")
+        .sector_use();
+  };
+  EXPECT_EQ(sector_use(copy_rows_kernel<true>), 4.0 / 32.0);
+  EXPECT_EQ(sector_use(copy_rows_kernel<false>), 1.0);
+}
+
 template <bool kAtomic>
 __global__ void count_blocks_kernel(int* count) {
   if (thread_id() == 0) {

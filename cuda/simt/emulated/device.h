@@ -15,8 +15,9 @@
 
 namespace rowlane::simt {
 
-using emulated::AccessKind;
 using emulated::current_processor;
+using emulated::kValueKind;
+using emulated::MemoryOp;
 using emulated::Site;
 
 ROWLANE_DEVICE int thread_id() { return current_processor->thread_id(); }
@@ -29,7 +30,8 @@ ROWLANE_DEVICE int warp_id() { return thread_id() / kWarpSize; }
 
 inline void sync_block(Site site = Site::current()) { current_processor->barrier(site); }
 inline void sync_warp(std::uint32_t mask = kFullMask, Site site = Site::current()) {
-  current_processor->collective(emulated::Collective::kSyncWarp, mask, 0, 0, site);
+  current_processor->collective(emulated::Collective::kSyncWarp, mask, 0, 0,
+                                emulated::ValueKind::kData, site);
 }
 inline void fence_device() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
@@ -53,8 +55,8 @@ std::uint64_t to_raw(T value) {
 
 template <WarpValue T>
 T shuffle(std::uint32_t mask, T value, int source_lane, const Site& site) {
-  const std::uint64_t raw =
-      current_processor->collective(Collective::kShuffle, mask, to_raw(value), source_lane, site);
+  const std::uint64_t raw = current_processor->collective(Collective::kShuffle, mask, to_raw(value),
+                                                          source_lane, kValueKind<T>, site);
   T result;
   std::memcpy(&result, &raw, sizeof(result));
   return result;
@@ -94,7 +96,8 @@ T shfl_xor(std::uint32_t mask, T value, int lane_mask, int width = kWarpSize,
 }
 inline std::uint32_t ballot(std::uint32_t mask, bool pred, Site site = Site::current()) {
   return static_cast<std::uint32_t>(current_processor->collective(
-      emulated::Collective::kBallot, mask, static_cast<std::uint64_t>(pred), 0, site));
+      emulated::Collective::kBallot, mask, static_cast<std::uint64_t>(pred), 0,
+      emulated::ValueKind::kIndex, site));
 }
 inline bool any(std::uint32_t mask, bool pred, Site site = Site::current()) {
   return ballot(mask, pred, site) != 0;
@@ -104,8 +107,9 @@ inline bool all(std::uint32_t mask, bool pred, Site site = Site::current()) {
 }
 template <typename T>
 std::uint32_t match_any(std::uint32_t mask, T value, Site site = Site::current()) {
-  return static_cast<std::uint32_t>(current_processor->collective(
-      emulated::Collective::kMatch, mask, emulated::to_raw(value), 0, site));
+  return static_cast<std::uint32_t>(
+      current_processor->collective(emulated::Collective::kMatch, mask, emulated::to_raw(value), 0,
+                                    emulated::ValueKind::kIndex, site));
 }
 
 namespace emulated {
@@ -114,6 +118,10 @@ namespace emulated {
 template <typename T>
 concept AccessUnit = std::is_trivially_copyable_v<T> && std::has_single_bit(sizeof(T)) &&
                      sizeof(T) <= 16;
+
+inline bool is_aligned(const void* p, std::size_t bytes) {
+  return reinterpret_cast<std::uintptr_t>(p) % bytes == 0;
+}
 
 // Copied as bytes: kernels reinterpret pointers to wider types, which the language would not let
 // them dereference.
@@ -162,48 +170,64 @@ concept AtomicNumber = AtomicInteger<T> || std::is_same_v<T, float> || std::is_s
 
 template <Hint kHint = Hint::kNone, emulated::AccessUnit T>
 ROWLANE_DEVICE T load_nc(const T* p, Site site = Site::current()) {
-  current_processor->access_global(p, sizeof(T), AccessKind::kRead, site);
+  current_processor->access_global(p, sizeof(T), {MemoryOp::kLoad, kHint, kValueKind<T>}, site);
   return emulated::copy_from<T>(p);
 }
 
 template <emulated::AccessUnit T>
 ROWLANE_DEVICE T load(const T* p, Site site = Site::current()) {
-  current_processor->access_global(p, sizeof(T), AccessKind::kRead, site);
-  return emulated::copy_from<T>(p);
+  return load_nc(p, site);
 }
 
 template <Hint kHint = Hint::kNone, emulated::AccessUnit T>
 ROWLANE_DEVICE void store(T* p, std::type_identity_t<T> value, Site site = Site::current()) {
-  current_processor->access_global(p, sizeof(T), AccessKind::kWrite, site);
+  current_processor->access_global(p, sizeof(T), {MemoryOp::kStore, kHint}, site);
   std::memcpy(static_cast<void*>(p), &value, sizeof(T));
 }
 
+// One access where the architecture has vector reductions, one for each element elsewhere.
 template <typename T, int N>
 ROWLANE_DEVICE void reduce_add(T* p, Vec<T, N> x, Site site = Site::current()) {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>);
-  // One access where the architecture has vector reductions. Elsewhere alignment to the vector is
-  // not needed, but a kernel must run everywhere.
-  current_processor->access_global(p, sizeof(x), AccessKind::kAtomic, site);
+  const bool vector = current_processor->grid().options.device->info.compute_capability >= 90 &&
+                      std::is_same_v<T, float>;
+  if (vector || !emulated::is_aligned(p, sizeof(x))) {
+    // A kernel must run on every architecture, so alignment is asked for on all of them.
+    current_processor->access_global(p, sizeof(x), {MemoryOp::kReduce}, site);
+  }
   for (int i = 0; i < N; ++i) {
+    if (!vector) {
+      current_processor->access_global(p + i, sizeof(T), {MemoryOp::kReduce}, site);
+    }
     emulated::read_modify_write<T>(p + i, [&](T old) { return old + x.v[i]; });
   }
 }
 
+namespace emulated {
+
+template <typename T, typename Update>
+T atomic_update(T* p, Update update, const Site& site) {
+  current_processor->access_global(p, sizeof(T), {MemoryOp::kAtomic, Hint::kNone, kValueKind<T>},
+                                   site);
+  return read_modify_write<T>(p, update);
+}
+
+}  // namespace emulated
+
 template <emulated::AtomicNumber T>
 T atomic_add(T* p, std::type_identity_t<T> value, Site site = Site::current()) {
-  current_processor->access_global(p, sizeof(T), AccessKind::kAtomic, site);
-  return emulated::read_modify_write<T>(p,
-                                        [&](T old) { return emulated::wrapping_sum(old, value); });
+  return emulated::atomic_update(
+      p, [value](T old) { return emulated::wrapping_sum(old, value); }, site);
 }
 template <emulated::AtomicInteger T>
 T atomic_min(T* p, std::type_identity_t<T> value, Site site = Site::current()) {
-  current_processor->access_global(p, sizeof(T), AccessKind::kAtomic, site);
-  return emulated::read_modify_write<T>(p, [&](T old) { return value < old ? value : old; });
+  return emulated::atomic_update(
+      p, [value](T old) { return value < old ? value : old; }, site);
 }
 template <emulated::AtomicInteger T>
 T atomic_max(T* p, std::type_identity_t<T> value, Site site = Site::current()) {
-  current_processor->access_global(p, sizeof(T), AccessKind::kAtomic, site);
-  return emulated::read_modify_write<T>(p, [&](T old) { return old < value ? value : old; });
+  return emulated::atomic_update(
+      p, [value](T old) { return old < value ? value : old; }, site);
 }
 
 template <typename T>
@@ -213,15 +237,15 @@ class Shared {
 
   T load(int i, Site site = Site::current()) const {
     T value;
-    std::memcpy(&value, element(i, AccessKind::kRead, site), sizeof(T));
+    std::memcpy(&value, element(i, MemoryOp::kLoad, site), sizeof(T));
     return value;
   }
   void store(int i, T value, Site site = Site::current()) const {
-    std::memcpy(element(i, AccessKind::kWrite, site), &value, sizeof(T));
+    std::memcpy(element(i, MemoryOp::kStore, site), &value, sizeof(T));
   }
   // A block runs on one host thread, so this needs no atomic instruction.
   void add(int i, T value, Site site = Site::current()) const {
-    char* p = element(i, AccessKind::kAtomic, site);
+    char* p = element(i, MemoryOp::kReduce, site);
     T old;
     std::memcpy(&old, p, sizeof(T));
     const T sum = emulated::wrapping_sum(old, value);
@@ -229,8 +253,8 @@ class Shared {
   }
 
  private:
-  char* element(int i, AccessKind kind, const Site& site) const {
-    return current_processor->access_shared(window_, i, sizeof(T), alignof(T), kind, site);
+  char* element(int i, MemoryOp op, const Site& site) const {
+    return current_processor->access_shared(window_, i, sizeof(T), alignof(T), {op}, site);
   }
 
   emulated::SharedWindow window_;

@@ -1,5 +1,6 @@
 #include "cuda/simt/emulated/emulator.h"
 
+#include "cuda/simt/emulated/counting.h"
 #include "cuda/simt/emulated/device_memory.h"
 
 namespace rowlane::simt::emulated {
@@ -28,6 +29,14 @@ void mark_initialised(const void* p, std::int64_t bytes) {
   if (allocation != nullptr && allocation->initialised != nullptr) {
     allocation->initialised->mark(static_cast<std::int64_t>(address - allocation->begin), bytes);
   }
+}
+
+Counts measure(const std::function<void()>& work, CacheStart start) {
+  const ScopedOptions scoped;
+  scoped->count = true;
+  Counting::instance().restart(start);
+  work();
+  return Counting::instance().finish();
 }
 
 }  // namespace rowlane::simt::emulated

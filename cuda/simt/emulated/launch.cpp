@@ -6,6 +6,7 @@
 #include <mutex>
 #include <numeric>
 
+#include "cuda/simt/emulated/counting.h"
 #include "cuda/simt/emulated/emulator.h"
 #include "cuda/simt/emulated/host_pool.h"
 #include "cuda/simt/runtime.cuh"
@@ -88,6 +89,20 @@ Processor& processor(int worker) {
   return *slot;
 }
 
+void end_counting(const Grid& grid, int workers) {
+  LaunchCounts counts;
+  for (int worker = 0; worker < workers; ++worker) {
+    const Processor& self = processor(worker);
+    counts.add(self.trace().counts());
+    counts.shared_bytes_per_block = std::max(counts.shared_bytes_per_block, self.shared_bytes());
+    Counting::instance().add_sites(grid.name, self.trace().sites());
+  }
+  counts.name = grid.name;
+  counts.launches = 1;
+  counts.block_threads = grid.block_threads;
+  Counting::instance().end_launch(std::move(counts));
+}
+
 int num_workers(const Options& options, std::int64_t num_blocks) {
   if (options.check_global_races) {
     return 1;  // the numbering of epochs belongs to one processor
@@ -112,12 +127,16 @@ Status run_grid(const LaunchConfig& config, ThreadFunction run_thread, const voi
                   .run_thread = run_thread,
                   .arguments = arguments,
                   .parallel = workers > 1,
+                  .sink = options().count ? &Counting::instance() : nullptr,
                   .options = options()};
   const BlockOrder order(grid.options.order, grid.options.seed, num_blocks);
   for (int worker = 0; worker < workers; ++worker) {
     processor(worker);
   }
 
+  if (grid.sink != nullptr) {
+    Counting::instance().begin_launch();
+  }
   std::atomic<std::int64_t> next{0};
   std::mutex fault_mutex;
   std::int64_t first_fault = num_blocks;  // of several faults the earliest is reported
@@ -142,6 +161,9 @@ Status run_grid(const LaunchConfig& config, ThreadFunction run_thread, const voi
       }
     }
   });
+  if (grid.sink != nullptr) {
+    end_counting(grid, workers);
+  }
   return fault.empty() ? Status() : Status::error(fault);
 }
 
@@ -179,6 +201,30 @@ Status library_reads(const char* routine, const void* p, std::int64_t bytes) {
   return {};
 }
 
+// As CUB does it: a small sort takes one block; a larger one is a onesweep sort, which clears its
+// counters, makes all histograms at once, scans them, and moves every pair once for each digit,
+// each time clearing what its blocks look back at.
+void count_sort(std::int64_t n, int bits, std::int64_t key_bytes, std::int64_t value_bytes) {
+  if (!options().count) {
+    return;
+  }
+  constexpr std::int64_t kSingleTileBytes = 256 * 19 * 4;
+  const std::int64_t pair_bytes = n * (key_bytes + value_bytes);
+  LaunchCounts counts{.name = "sort_pairs", .launches = 1};
+  if (n * std::max<std::int64_t>({4, key_bytes, value_bytes}) <= kSingleTileBytes) {
+    counts.l2.dram_read_bytes = counts.l2.dram_write_bytes = pair_bytes;
+    counts.longest_load_chain = 1;
+  } else {
+    const int passes = (bits + 7) / 8;
+    counts.launches = 2 + 2 + 2 * passes;
+    counts.l2.dram_read_bytes = n * key_bytes + passes * pair_bytes;
+    counts.l2.dram_write_bytes = passes * pair_bytes;
+    counts.longest_load_chain = 2 + 3 * passes;  // histogram, scan; keys, look-back, values
+  }
+  counts.library_bytes = counts.l2.dram_bytes();
+  Counting::instance().library_call(counts);
+}
+
 Status library_writes(const char* routine, void* p, std::int64_t bytes) {
   ROWLANE_RETURN_IF_ERROR(check_range(routine, p, bytes));
   mark_initialised(p, bytes);
@@ -194,6 +240,9 @@ Status memset_async(void* p, int byte, std::int64_t bytes, Stream /*stream*/) {
   }
   ROWLANE_RETURN_IF_ERROR(emulated::library_writes("memset", p, bytes));
   std::memset(p, byte, static_cast<std::size_t>(bytes));
+  if (emulated::options().count) {
+    emulated::Counting::instance().copy("memset", p, nullptr, bytes);
+  }
   return {};
 }
 
@@ -205,6 +254,9 @@ Status memcpy_async(void* dst, const void* src, std::int64_t bytes, Stream /*str
   ROWLANE_RETURN_IF_ERROR(emulated::library_reads("memcpy", src, bytes));
   ROWLANE_RETURN_IF_ERROR(emulated::library_writes("memcpy", dst, bytes));
   std::memmove(dst, src, static_cast<std::size_t>(bytes));
+  if (emulated::options().count) {
+    emulated::Counting::instance().copy("memcpy", dst, src, bytes);
+  }
   return {};
 }
 

@@ -30,7 +30,8 @@ void Processor::begin_launch(const Grid& grid) {
     DeviceMemory::instance().clear_race_cells();
   }
   observed_ = options.check_shared_races || options.check_global_races ||
-              options.check_initialised || options.preempt_every > 0;
+              options.check_initialised || options.preempt_every > 0 || grid.sink != nullptr;
+  trace_.begin_launch(options.l1);
 
   start_order_.resize(threads_.size());
   for (std::size_t i = 0; i < start_order_.size(); ++i) {
@@ -40,6 +41,7 @@ void Processor::begin_launch(const Grid& grid) {
 }
 
 bool Processor::run_block(std::int64_t sequence, std::int64_t x, std::int64_t y) {
+  sequence_ = sequence;
   block_x_ = x;
   block_y_ = y;
   num_started_ = 0;
@@ -56,9 +58,13 @@ bool Processor::run_block(std::int64_t sequence, std::int64_t x, std::int64_t y)
     threads_[i].state = ThreadState::kNotStarted;
   }
   const int num_threads = grid_->block_threads;
-  for (int first = 0; first < num_threads; first += kLanes) {
-    const int lanes = std::min(kLanes, num_threads - first);
-    warp_of(threads_[static_cast<std::size_t>(first)]) = {.live = ~0U >> (kLanes - lanes)};
+  num_warps_ = (num_threads + kLanes - 1) / kLanes;
+  for (int warp = 0; warp < num_warps_; ++warp) {
+    const int lanes = std::min(kLanes, num_threads - warp * kLanes);
+    warps_[static_cast<std::size_t>(warp)] = {.live = ~0U >> (kLanes - lanes)};
+  }
+  if (grid_->sink != nullptr) {
+    trace_.begin_block(num_threads);
   }
   if (grid_->options.order == Order::kShuffled) {
     for (std::size_t i = start_order_.size(); i > 1; --i) {
@@ -70,6 +76,9 @@ bool Processor::run_block(std::int64_t sequence, std::int64_t x, std::int64_t y)
   current_processor = nullptr;
   if (faulted_) {
     fibers_.abandon_all();
+  } else if (grid_->sink != nullptr) {
+    trace_.end_block();
+    grid_->sink->submit(sequence_, trace_.accesses(), true);
   }
   return !faulted_;
 }
@@ -131,11 +140,17 @@ Thread* Processor::pick_next() {
   if (num_ready > 0) {
     return take_ready(ready_begin_);
   }
-  if (num_exited_ < grid_->block_threads) {
+  if (num_exited_ == grid_->block_threads) {
+    return nullptr;
+  }
+  for (int warp = 0; warp < num_warps_; ++warp) {
+    make_room_in_trace(warps_[static_cast<std::size_t>(warp)]);
+  }
+  if (ready_end_ == ready_begin_) {
     note_block_fault(describe_waiting_threads());
     abandon_block();
   }
-  return nullptr;
+  return take_ready(ready_begin_);
 }
 
 // `from` is where the caller waits (or idles); returns when it is continued.
@@ -158,7 +173,17 @@ void Processor::wait_as(ThreadState state, const Site& site) {
   current_->state = state;
   current_->site = site;
   current_->fiber = running_fiber_;
+  Warp& warp = warp_of(*current_);
+  warp.blocked |= 1U << (current_->id % kLanes);
+  if ((warp.live & ~warp.blocked) == 0) {
+    make_room_in_trace(warp);
+  }
   continue_with(*running_fiber_, pick_next());
+}
+
+void Processor::wake(Thread& thread) {
+  warp_of(thread).blocked &= ~(1U << (thread.id % kLanes));
+  make_ready(thread);
 }
 
 void Processor::make_ready(Thread& thread) {
@@ -187,8 +212,38 @@ void Processor::exit_thread(Thread& thread) {
       try_complete(thread.id / kLanes, lane);
     }
   }
+  if (warp.live == 0 && grid_->sink != nullptr) {
+    flush_trace(thread.id / kLanes, 0);
+  } else if ((warp.live & ~warp.blocked) == 0) {
+    make_room_in_trace(warp);
+  }
   if (num_at_barrier_ > 0 && num_at_barrier_ + num_exited_ == grid_->block_threads) {
     open_barrier();
+  }
+}
+
+void Processor::flush_trace(int warp, std::uint32_t unfinished) {
+  constexpr std::size_t kManyAccesses = 8192;
+  trace_.flush(warp, unfinished);
+  if (trace_.accesses().size() >= kManyAccesses) {
+    grid_->sink->submit(sequence_, trace_.accesses(), false);
+  }
+}
+
+// No lane of the warp can add to the trace before those whose records are full go on.
+void Processor::make_room_in_trace(Warp& warp) {
+  if (warp.trace_full == 0) {
+    return;
+  }
+  const int index = static_cast<int>(&warp - warps_.data());
+  flush_trace(index, warp.trace_full);
+  for (std::uint32_t rest = warp.trace_full; rest != 0; rest &= rest - 1) {
+    const int lane = std::countr_zero(rest);
+    Thread& thread = lane_of(index, lane);
+    if (!trace_.full(thread.id)) {
+      warp.trace_full &= ~(1U << lane);
+      wake(thread);
+    }
   }
 }
 
@@ -211,9 +266,15 @@ void Processor::barrier(const Site& site) {
 void Processor::open_barrier() {
   num_at_barrier_ = 0;
   races_.barrier();
+  if (grid_->sink != nullptr) {
+    for (int warp = 0; warp < num_warps_; ++warp) {
+      flush_trace(warp, 0);
+    }
+    trace_.end_rounds();
+  }
   const auto release = [this](Thread& thread) {
     if (thread.state == ThreadState::kAtBarrier) {
-      make_ready(thread);
+      wake(thread);
     }
   };
   if (grid_->options.order == Order::kReversed) {

@@ -14,8 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "cuda/simt/emulated/block_trace.h"
 #include "cuda/simt/emulated/device_memory.h"
 #include "cuda/simt/emulated/fiber.h"
+#include "cuda/simt/emulated/memory_op.h"
 #include "cuda/simt/emulated/options.h"
 #include "cuda/simt/emulated/race_detector.h"
 #include "cuda/simt/emulated/shared_memory.h"
@@ -32,6 +34,7 @@ enum class ThreadState : std::uint8_t {
   kRunning,
   kInCollective,
   kAtBarrier,
+  kTraceFull,  // its records wait for those of the rest of its warp
   kExited,
 };
 
@@ -49,11 +52,15 @@ struct Thread {
   int source_lane = 0;
   std::uint64_t value = 0;
   std::uint64_t result = 0;
+  ValueKind exchanged{};
+  bool met_whole_warp = false;
 };
 
 struct Warp {
-  std::uint32_t live = 0;     // lanes that have not exited
-  std::uint32_t waiting = 0;  // lanes in a collective that is not complete
+  std::uint32_t live = 0;        // lanes that have not exited
+  std::uint32_t waiting = 0;     // lanes in a collective that is not complete
+  std::uint32_t blocked = 0;     // lanes that wait for anything
+  std::uint32_t trace_full = 0;  // lanes that wait for room in the trace
 };
 
 // One launch, the same for all of its blocks.
@@ -65,8 +72,9 @@ struct Grid {
   std::int64_t dynamic_shared_bytes = 0;
   void (*run_thread)(const void* arguments) = nullptr;
   const void* arguments = nullptr;
-  bool parallel = false;  // blocks run on several host threads at once
-  Options options;        // as they were at the launch
+  bool parallel = false;      // blocks run on several host threads at once
+  BlockSink* sink = nullptr;  // of the accesses, where they are counted
+  Options options;            // as they were at the launch
 };
 
 class Processor {
@@ -80,6 +88,9 @@ class Processor {
   // False when the block stopped at a fault, which fault() then describes.
   bool run_block(std::int64_t sequence, std::int64_t x, std::int64_t y);
   [[nodiscard]] const std::string& fault() const { return fault_; }
+  // What was counted since begin_launch.
+  [[nodiscard]] const BlockTrace& trace() const { return trace_; }
+  [[nodiscard]] std::int64_t shared_bytes() const { return shared_.used_bytes(); }
 
   // Called by the running thread of a kernel.
   [[nodiscard]] const Grid& grid() const { return *grid_; }
@@ -89,28 +100,29 @@ class Processor {
 
   void barrier(const Site& site);
   // Returns what lane `source_lane` passed (shuffle), or a mask of lanes (vote and match).
+  // `exchanged` is the kind of values that the lanes pass to one another.
   std::uint64_t collective(Collective kind, std::uint32_t mask, std::uint64_t value,
-                           int source_lane, const Site& site);
+                           int source_lane, ValueKind exchanged, const Site& site);
 
   // Checks that the running thread may access `bytes` (a power of two) at `p`; does not return if
   // it may not.
-  [[gnu::always_inline]] void access_global(const void* p, int bytes, AccessKind kind,
+  [[gnu::always_inline]] void access_global(const void* p, int bytes, AccessType type,
                                             const Site& site) {
     const auto address = reinterpret_cast<std::uintptr_t>(p);
     Range& range = known_ranges_[range_slot(site)];
     const auto offset = static_cast<std::int64_t>(address - range.begin);
     const bool aligned = (address & static_cast<std::uintptr_t>(bytes - 1)) == 0;
     if (!aligned || offset < 0 || offset + bytes > range.bytes) [[unlikely]] {
-      range = checked_range(address, bytes, kind, site);
+      range = checked_range(address, bytes, type.op, site);
     }
     if (observed_) [[unlikely]] {
-      observe_global(address, bytes, kind, site);
+      observe_global(address, bytes, type, site);
     }
   }
 
   // The same for shared memory; returns the address of the element.
   char* access_shared(const SharedWindow& window, std::int64_t index, int bytes, int alignment,
-                      AccessKind kind, const Site& site);
+                      AccessType type, const Site& site);
   SharedWindow static_shared(const void* key, std::int64_t bytes, const Site& site);
   SharedWindow dynamic_shared(std::int64_t offset, const Site& site);
 
@@ -133,14 +145,16 @@ class Processor {
   void note_block_fault(const std::string& what);
   [[noreturn]] void abandon_block();
   [[nodiscard]] std::string describe_waiting_threads() const;
-  void note_bad_access(std::uintptr_t address, int bytes, AccessKind kind, const Site& site);
+  void note_bad_access(std::uintptr_t address, int bytes, MemoryOp op, const Site& site);
   void note_mismatch(const Thread& self, const Thread& other);
   void note_absent_lane(const Thread& reader);
 
   // Accesses (processor_accesses.cpp).
-  Range checked_range(std::uintptr_t address, int bytes, AccessKind kind, const Site& site);
-  void observe_global(std::uintptr_t address, int bytes, AccessKind kind, const Site& site);
-  void check_race(RaceCell* cells, int bytes, Space space, AccessKind kind, const Site& site);
+  Range checked_range(std::uintptr_t address, int bytes, MemoryOp op, const Site& site);
+  void observe_global(std::uintptr_t address, int bytes, AccessType type, const Site& site);
+  void check_contents(std::uintptr_t address, int bytes, MemoryOp op, const Site& site);
+  void check_race(RaceCell* cells, int bytes, Space space, MemoryOp op, const Site& site);
+  void record(const TraceRecord& record);
   void maybe_preempt();
 
   // Scheduling (processor.cpp).
@@ -150,6 +164,9 @@ class Processor {
   void continue_with(Fiber& from, Thread* next);
   void wait_as(ThreadState state, const Site& site);
   void make_ready(Thread& thread);
+  void wake(Thread& thread);
+  void make_room_in_trace(Warp& warp);
+  void flush_trace(int warp, std::uint32_t unfinished);
   void exit_thread(Thread& thread);
   void open_barrier();
 
@@ -181,6 +198,8 @@ class Processor {
 
   std::vector<Thread> threads_;
   std::array<Warp, kMaxBlockThreads / kLanes> warps_;
+  int num_warps_ = 0;
+  std::int64_t sequence_ = 0;  // of the block
   std::vector<std::uint16_t> start_order_;
   std::size_t num_started_ = 0;
   int num_exited_ = 0;
@@ -195,6 +214,7 @@ class Processor {
 
   SharedMemory shared_;
   RaceDetector races_;
+  BlockTrace trace_;
   std::uint64_t random_state_ = 1;
   bool faulted_ = false;
   std::string fault_;

@@ -3,7 +3,7 @@
 
 namespace rowlane::simt::emulated {
 
-Processor::Range Processor::checked_range(std::uintptr_t address, int bytes, AccessKind kind,
+Processor::Range Processor::checked_range(std::uintptr_t address, int bytes, MemoryOp op,
                                           const Site& site) {
   const bool aligned = (address & static_cast<std::uintptr_t>(bytes - 1)) == 0;
   const Allocation* allocation = DeviceMemory::instance().find(address);
@@ -14,53 +14,72 @@ Processor::Range Processor::checked_range(std::uintptr_t address, int bytes, Acc
       allocation != nullptr && allocation->live && address >= allocation->begin &&
       static_cast<std::int64_t>(address - allocation->begin) + bytes <= allocation->bytes;
   if (!aligned || !inside) {
-    note_bad_access(address, bytes, kind, site);
+    note_bad_access(address, bytes, op, site);
     abandon_block();
   }
   return {allocation->begin, allocation->bytes};
 }
 
-void Processor::observe_global(std::uintptr_t address, int bytes, AccessKind kind,
+void Processor::observe_global(std::uintptr_t address, int bytes, AccessType type,
                                const Site& site) {
   const Options& options = grid_->options;
   if (options.preempt_every > 0) {
     maybe_preempt();
   }
-  Allocation* allocation = DeviceMemory::instance().find(address);
-  if (allocation != nullptr) {
-    const auto offset = static_cast<std::int64_t>(address - allocation->begin);
-    if (allocation->initialised != nullptr) {
-      if (options.check_initialised && kind != AccessKind::kWrite &&
-          !allocation->initialised->all_marked(offset, bytes)) {
-        note_fault("uninitialised read of " + std::to_string(bytes) + " bytes, " +
-                       DeviceMemory::instance().describe(address),
-                   site);
-        abandon_block();
-      }
-      allocation->initialised->mark(offset, bytes);
-    }
-    if (options.check_global_races) {
-      check_race(DeviceMemory::instance().race_cells(*allocation) + offset, bytes, Space::kGlobal,
-                 kind, site);
-    }
+  if (options.check_initialised || options.check_global_races) {
+    check_contents(address, bytes, type.op, site);
+  }
+  if (grid_->sink != nullptr) {
+    record(make_record(TraceRecord::Kind::kGlobal, address, bytes, type, site));
   }
 }
 
-void Processor::check_race(RaceCell* cells, int bytes, Space space, AccessKind kind,
-                           const Site& site) {
+// Is what is read there initialised, and written by nobody else?
+void Processor::check_contents(std::uintptr_t address, int bytes, MemoryOp op, const Site& site) {
+  Allocation* allocation = DeviceMemory::instance().find(address);
+  if (allocation == nullptr) {
+    return;  // memory of the host, which the options allow
+  }
+  const auto offset = static_cast<std::int64_t>(address - allocation->begin);
+  if (grid_->options.check_initialised && allocation->initialised != nullptr) {
+    if (op != MemoryOp::kStore && !allocation->initialised->all_marked(offset, bytes)) {
+      note_fault("uninitialised read of " + std::to_string(bytes) + " bytes, " +
+                     DeviceMemory::instance().describe(address),
+                 site);
+      abandon_block();
+    }
+    allocation->initialised->mark(offset, bytes);
+  }
+  if (grid_->options.check_global_races) {
+    RaceCell* cells = DeviceMemory::instance().race_cells(*allocation);
+    check_race(cells + offset, bytes, Space::kGlobal, op, site);
+  }
+}
+
+void Processor::check_race(RaceCell* cells, int bytes, Space space, MemoryOp op, const Site& site) {
   {
-    const std::string other = races_.check(cells, bytes, space, kind, current_->id);
+    const std::string other = races_.check(cells, bytes, space, op, current_->id);
     if (other.empty()) {
       return;
     }
-    const char* self = kind == AccessKind::kRead    ? "a read"
-                       : kind == AccessKind::kWrite ? "a write"
-                                                    : "an atomic";
+    const char* self = op == MemoryOp::kLoad    ? "a read"
+                       : op == MemoryOp::kStore ? "a write"
+                                                : "an atomic";
     note_fault(std::string("race on ") + (space == Space::kShared ? "shared" : "global") +
                    " memory: " + self + " meets " + other,
                site);
   }
   abandon_block();
+}
+
+// Where a lane runs far ahead of its warp it waits: the trace matches what the lanes did side by
+// side.
+void Processor::record(const TraceRecord& record) {
+  while (trace_.full(current_->id)) {
+    warp_of(*current_).trace_full |= 1U << (current_->id % kLanes);
+    wait_as(ThreadState::kTraceFull, record.site);
+  }
+  trace_.add(current_->id, record);
 }
 
 SharedWindow Processor::static_shared(const void* key, std::int64_t bytes, const Site& site) {
@@ -86,7 +105,7 @@ SharedWindow Processor::dynamic_shared(std::int64_t offset, const Site& site) {
 }
 
 char* Processor::access_shared(const SharedWindow& window, std::int64_t index, int bytes,
-                               int alignment, AccessKind kind, const Site& site) {
+                               int alignment, AccessType type, const Site& site) {
   const std::int64_t offset = window.offset + index * bytes;
   if (index < 0 || (index + 1) * bytes > window.bytes) {
     note_fault("out-of-bounds access to element " + std::to_string(index) +
@@ -106,7 +125,7 @@ char* Processor::access_shared(const SharedWindow& window, std::int64_t index, i
       maybe_preempt();
     }
     if (options.check_initialised) {
-      if (kind != AccessKind::kWrite && !shared_.all_written(offset, bytes)) {
+      if (type.op != MemoryOp::kStore && !shared_.all_written(offset, bytes)) {
         note_fault("uninitialised read of element " + std::to_string(index) +
                        " of a shared array of " + std::to_string(window.bytes / bytes),
                    site);
@@ -115,7 +134,11 @@ char* Processor::access_shared(const SharedWindow& window, std::int64_t index, i
       shared_.mark_written(offset, bytes);
     }
     if (options.check_shared_races) {
-      check_race(shared_.race_cells(offset), bytes, Space::kShared, kind, site);
+      check_race(shared_.race_cells(offset), bytes, Space::kShared, type.op, site);
+    }
+    if (grid_->sink != nullptr) {
+      record(make_record(TraceRecord::Kind::kShared, static_cast<std::uint64_t>(offset), bytes,
+                         type, site));
     }
   }
   return shared_.data(offset);

@@ -4,7 +4,7 @@
 namespace rowlane::simt::emulated {
 
 std::uint64_t Processor::collective(Collective kind, std::uint32_t mask, std::uint64_t value,
-                                    int source_lane, const Site& site) {
+                                    int source_lane, ValueKind exchanged, const Site& site) {
   Thread& self = *current_;
   const int lane = self.id % kLanes;
   if ((mask >> lane & 1U) == 0) {
@@ -16,10 +16,14 @@ std::uint64_t Processor::collective(Collective kind, std::uint32_t mask, std::ui
   self.mask = mask & (~0U >> (kLanes - lanes));  // the last warp of a block may be partial
   self.value = value;
   self.source_lane = source_lane;
+  self.exchanged = exchanged;
   self.site = site;
   warp_of(self).waiting |= 1U << lane;
   if (!try_complete(self.id / kLanes, lane)) {
     wait_as(ThreadState::kInCollective, site);
+  }
+  if (grid_->sink != nullptr && !self.met_whole_warp && kind != Collective::kSyncWarp) {
+    record(make_record(TraceRecord::Kind::kExchange, 0, 0, {.value = exchanged}, site));
   }
   return self.result;
 }
@@ -86,14 +90,22 @@ void Processor::complete(int warp_index, std::uint32_t lanes) {
         break;
     }
   }
-  if (lane_of(warp_index, std::countr_zero(lanes)).collective == Collective::kSyncWarp) {
+  const Thread& first = lane_of(warp_index, std::countr_zero(lanes));
+  if (first.collective == Collective::kSyncWarp) {
     races_.sync_warp(warp_index, lanes);
+  }
+  if (grid_->sink != nullptr && lanes == warp.live) {
+    flush_trace(warp_index, 0);
+    if (first.collective != Collective::kSyncWarp) {
+      trace_.exchange(warp_index, first.exchanged);
+    }
   }
   warp.waiting &= ~lanes;
   for (std::uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
     Thread& thread = lane_of(warp_index, std::countr_zero(rest));
+    thread.met_whole_warp = lanes == warp.live;
     if (thread.state == ThreadState::kInCollective) {
-      make_ready(thread);
+      wake(thread);
     }
   }
 }

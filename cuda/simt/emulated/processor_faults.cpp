@@ -31,13 +31,14 @@ const char* name_of(Collective kind) {
   return "";
 }
 
-const char* name_of(AccessKind kind) {
-  switch (kind) {
-    case AccessKind::kRead:
+const char* name_of(MemoryOp op) {
+  switch (op) {
+    case MemoryOp::kLoad:
       return "read";
-    case AccessKind::kWrite:
+    case MemoryOp::kStore:
       return "write";
-    case AccessKind::kAtomic:
+    case MemoryOp::kReduce:
+    case MemoryOp::kAtomic:
       return "atomic";
   }
   return "";
@@ -64,10 +65,9 @@ void Processor::abandon_block() {
   __builtin_unreachable();
 }
 
-void Processor::note_bad_access(std::uintptr_t address, int bytes, AccessKind kind,
-                                const Site& site) {
+void Processor::note_bad_access(std::uintptr_t address, int bytes, MemoryOp op, const Site& site) {
   const std::string access =
-      std::string(name_of(kind)) + " of " + std::to_string(bytes) + " bytes at " + hex(address);
+      std::string(name_of(op)) + " of " + std::to_string(bytes) + " bytes at " + hex(address);
   const Allocation* allocation = DeviceMemory::instance().find(address);
   const std::string where = DeviceMemory::instance().describe(address);
   if ((address & static_cast<std::uintptr_t>(bytes - 1)) != 0) {

@@ -103,24 +103,23 @@ std::string RaceDetector::describe(const AccessSet& earlier, const char* what) c
   return access + " of " + thread_list(threads) + " with no barrier between";
 }
 
-std::string RaceDetector::check(RaceCell* cells, int count, Space space, AccessKind kind,
-                                int thread) {
+std::string RaceDetector::check(RaceCell* cells, int count, Space space, MemoryOp op, int thread) {
   for (RaceCell* cell = cells; cell != cells + count; ++cell) {
-    const bool both_atomic = kind == AccessKind::kAtomic && cell->writes.atomic;
+    const bool both_atomic = is_atomic(op) && cell->writes.atomic;
     if (!both_atomic && conflicts(cell->writes, space, thread)) {
       return describe(cell->writes, "a write");
     }
-    if (kind == AccessKind::kRead) {
+    if (op == MemoryOp::kLoad) {
       add(cell->reads, space, thread, false);
       continue;
     }
     if (conflicts(cell->reads, space, thread)) {
       return describe(cell->reads, "a read");
     }
-    if (kind == AccessKind::kWrite) {
+    if (op == MemoryOp::kStore) {
       cell->writes.epoch = 0;  // the write replaces earlier ones, which it is ordered after
     }
-    add(cell->writes, space, thread, kind == AccessKind::kAtomic);
+    add(cell->writes, space, thread, is_atomic(op));
   }
   return {};
 }

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "cuda/simt/emulated/memory_op.h"
 #include "cuda/simt/emulated/race_cell.h"
 
 namespace rowlane::simt::emulated {
 
-enum class AccessKind : std::uint8_t { kRead, kWrite, kAtomic };
 enum class Space : std::uint8_t { kGlobal, kShared };
 
 class RaceDetector {
@@ -28,7 +28,7 @@ class RaceDetector {
 
   // Checks an access to `count` bytes against their cells and adds it to them. Returns a
   // description of the earlier access that it races with, or an empty string.
-  std::string check(RaceCell* cells, int count, Space space, AccessKind kind, int thread);
+  std::string check(RaceCell* cells, int count, Space space, MemoryOp op, int thread);
 
  private:
   // Accesses before this epoch are ordered before every access that follows.

@@ -19,6 +19,9 @@ namespace emulated {
 Status library_reads(const char* routine, const void* p, std::int64_t bytes);
 Status library_writes(const char* routine, void* p, std::int64_t bytes);
 
+// Counts the traffic and the launches of a sort of n pairs by formula.
+void count_sort(std::int64_t n, int bits, std::int64_t key_bytes, std::int64_t value_bytes);
+
 // Least significant digit first, 8 bits in each pass.
 template <typename Key, typename Value>
 void radix_sort(const Key* keys_in, Key* keys_out, const Value* values_in, Value* values_out,
@@ -92,6 +95,7 @@ Status sort_pairs(void* temp, std::int64_t temp_bytes, const Key* keys_in, Key* 
   ROWLANE_RETURN_IF_ERROR(emulated::library_writes(kName, values_out, value_bytes));
 
   emulated::radix_sort(keys_in, keys_out, values_in, values_out, n, bits);
+  emulated::count_sort(n, bits, sizeof(Key), sizeof(Value));
   return {};
 }
 
