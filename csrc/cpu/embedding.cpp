@@ -3,12 +3,12 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "csrc/cpu/empty_output.h"
 #include "csrc/cpu/indices.h"
 
 namespace rowlane::cpu {
@@ -47,7 +47,7 @@ at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
   const at::Tensor index_list = indices.contiguous();
   dispatch_index(index_list,
                  [&]<typename IndexT>() { check_indices<IndexT>(kOp, index_list, table.size(0)); });
-  at::Tensor out = at::empty(ops::output_sizes(indices, dim), weight.options());
+  at::Tensor out = empty_output(ops::output_sizes(indices, dim), weight.options());
   if (out.numel() == 0) {
     return out;
   }

@@ -1,7 +1,6 @@
 // Dense gradient of the table on the CPU: group by row, then one pass that writes sums and zeros.
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "csrc/cpu/empty_output.h"
 #include "csrc/cpu/group_rows.h"
 #include "csrc/cpu/indices.h"
 #include "csrc/ops/embedding.h"
@@ -156,7 +156,7 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
     groups = group_rows(index_list.const_data_ptr<IndexT>(), index_list.numel(), num_embeddings,
                         padding_idx.value_or(-1));
   });
-  at::Tensor grad_table = at::empty({num_embeddings, dim}, grad.options());
+  at::Tensor grad_table = empty_output({num_embeddings, dim}, grad.options());
   if (grad_table.numel() > 0) {
     dispatch_elem(grad.scalar_type(), [&]<typename ElemT>() {
       TableGradient<ElemT>(groups, grad.const_data_ptr<ElemT>(),
