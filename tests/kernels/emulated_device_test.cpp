@@ -327,6 +327,21 @@ TEST(EmulatedDevice, ImpossibleLaunchesAreErrors) {
             std::string::npos);
 }
 
+TEST(EmulatedDevice, OptionsCanBeGivenAsText) {
+  const Options options =
+      emulated::parse_options("order=shuffled,seed=7,check_shared_races=1,device=l4,l2_scale=0.5");
+  EXPECT_EQ(options.order, Order::kShuffled);
+  EXPECT_EQ(options.seed, 7U);
+  EXPECT_TRUE(options.check_shared_races);
+  EXPECT_FALSE(options.check_global_races);
+  EXPECT_STREQ(options.device->name, "l4");
+  EXPECT_EQ(options.l2_scale, 0.5);
+  for (const char* text : {"order=sideways", "sed=7", "seed=seven", "seed", "device=h1000",
+                           "poison=yes", "host_threads=2x"}) {
+    EXPECT_THROW(emulated::parse_options(text), std::invalid_argument) << text;
+  }
+}
+
 TEST(EmulatedDevice, SortIsStableAndComparesOnlyTheLowBits) {
   constexpr std::int64_t kNum = 3000;
   DeviceArray<std::uint32_t> keys(kNum);

@@ -83,7 +83,10 @@ std::string to_string(const Counts& counts) {
     }
     text += line_of(counts.kernel(name), us);
   }
-  return text + line_of(counts.total(), modelled_us(counts));
+  char device[100];
+  std::snprintf(device, sizeof(device), "on a modelled %s, its L2 scaled by %g\n",
+                counts.device->name, counts.l2_scale);
+  return text + line_of(counts.total(), modelled_us(counts)) + device;
 }
 
 }  // namespace rowlane::simt::emulated

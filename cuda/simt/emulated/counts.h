@@ -91,7 +91,7 @@ struct Counts {
   friend bool operator==(const Counts&, const Counts&) = default;
 };
 
-// For people: a line for each kernel, and one for the total.
+// For people: a line for each kernel, one for the total, and the device.
 std::string to_string(const Counts& counts);
 
 }  // namespace rowlane::simt::emulated

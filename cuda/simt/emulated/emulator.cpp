@@ -5,11 +5,6 @@
 
 namespace rowlane::simt::emulated {
 
-Options& options() {
-  static Options instance;
-  return instance;
-}
-
 void* device_alloc(std::int64_t bytes) {
   return DeviceMemory::instance().allocate(bytes, options().poison, options().check_initialised);
 }

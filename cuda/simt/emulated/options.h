@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "cuda/simt/emulated/device_model.h"
 
@@ -39,7 +40,14 @@ struct Options {
   double l2_scale = 1.0;
 };
 
+// The options in force. They start as the environment variable ROWLANE_EMULATOR says, for instance
+// "order=shuffled,seed=7,check_shared_races=1", which is how a whole test suite runs in another
+// schedule. Throws std::invalid_argument, at the first call, when that text makes no sense.
 Options& options();
+
+// Changes `options` as the text says: fields by their names above, separated by commas; the orders
+// are in_order, reversed and shuffled. Throws std::invalid_argument.
+Options parse_options(std::string_view text, Options options = {});
 
 // Restores the options at the end of a scope:
 //   ScopedOptions scoped;
