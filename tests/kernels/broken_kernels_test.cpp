@@ -324,6 +324,26 @@ TEST(BrokenKernels, Deadlock) {
   EXPECT_NE(status.message().find("0 of 64 threads have exited"), std::string::npos);
 }
 
+// Every block waits until the one before it is done, but nothing promises that it has begun.
+__global__ void spin_kernel(int* done) {
+  while (block_id() > 0 && load(done + block_id() - 1) == 0) {
+  }
+  store(done + block_id(), 1);
+}
+
+TEST(BrokenKernels, WaitingForABlockThatHasNotBegun) {
+  ScopedOptions scoped;
+  scoped->max_block_accesses = 1000;
+  DeviceArray<int> done(4);
+  const LaunchConfig config{.name = "spin", .grid_x = 4};
+  done.fill(0);
+  expect_success(launch(spin_kernel, config, done.data()));
+  scoped->order = Order::kReversed;
+  done.fill(0);
+  expect_fault(launch(spin_kernel, config, done.data()), "spin",
+               "endless loop: 1000 accesses of a block that does not finish");
+}
+
 TEST(BrokenKernels, UseAfterFree) {
   DeviceArray<float> out(32);
   auto* in = static_cast<float*>(emulated::device_alloc(128));

@@ -22,8 +22,8 @@ SharedPasses shared_passes(const InstructionLanes& lanes, bool atomic) {
   std::size_t count = 0;
   for (int lane = 0; lane < lanes.count; ++lane) {
     const TraceRecord& record = *lanes.records[static_cast<std::size_t>(lane)];
-    const std::uint64_t end = record.address + record.bytes;
-    for (std::uint64_t word = record.address / kWordBytes; word * kWordBytes < end; ++word) {
+    const std::uint64_t end = record.address() + record.bytes();
+    for (std::uint64_t word = record.address() / kWordBytes; word * kWordBytes < end; ++word) {
       words[count++] = static_cast<std::uint32_t>(word);
     }
   }
@@ -103,14 +103,14 @@ void BlockTrace::end_block() {
 }
 
 SiteCounts& BlockTrace::site_counts(const TraceRecord& record) {
-  const std::uintptr_t pc = program_counter(record.site);
+  const std::uintptr_t pc = program_counter(record.site());
   KnownSite& known = known_sites_[(pc >> 3 ^ pc >> 9) % known_sites_.size()];
   if (known.pc != pc) {
     SiteCounts& counts = sites_[pc];
     if (counts.place.empty()) {
-      counts.place = to_string(record.site);
+      counts.place = to_string(record.site());
       counts.op = record.type().op;
-      counts.shared = record.record_kind() == TraceRecord::Kind::kShared;
+      counts.shared = record.kind() == TraceRecord::Kind::kShared;
     }
     known = {pc, &counts};
   }
@@ -119,14 +119,14 @@ SiteCounts& BlockTrace::site_counts(const TraceRecord& record) {
 
 void BlockTrace::instruction(int warp, const InstructionLanes& lanes) {
   const TraceRecord& first = *lanes.records[0];
-  if (first.record_kind() == TraceRecord::Kind::kExchange) {
+  if (first.kind() == TraceRecord::Kind::kExchange) {
     exchange(warp, first.type().value);
     return;
   }
   SiteCounts& site = site_counts(first);
   ++site.requests;
   site.lanes += lanes.count;
-  if (first.record_kind() == TraceRecord::Kind::kShared) {
+  if (first.kind() == TraceRecord::Kind::kShared) {
     shared_access(warp, lanes, site);
   } else {
     global_access(warp, lanes, site);
@@ -150,8 +150,8 @@ BlockTrace::TouchedSectors BlockTrace::touched_sectors(const InstructionLanes& l
   bool ascending = true;
   for (int lane = 0; lane < lanes.count; ++lane) {
     const TraceRecord& record = *lanes.records[static_cast<std::size_t>(lane)];
-    const std::uint64_t sector = record.address / kSectorBytes;
-    const std::uint32_t bytes = ((1U << record.bytes) - 1U) << (record.address % kSectorBytes);
+    const std::uint64_t sector = record.address() / kSectorBytes;
+    const std::uint32_t bytes = ((1U << record.bytes()) - 1U) << (record.address() % kSectorBytes);
     auto* const begin = touched.sectors.data();
     auto* const end = begin + touched.count;
     auto* last = end - 1;
@@ -182,8 +182,8 @@ int BlockTrace::same_word_accesses(const InstructionLanes& lanes, std::uint64_t 
   std::array<int, kSectorBytes / kWordBytes> per_word{};
   for (int lane = 0; lane < lanes.count; ++lane) {
     const TraceRecord& record = *lanes.records[static_cast<std::size_t>(lane)];
-    if (record.address / kSectorBytes == sector) {
-      ++per_word[record.address % kSectorBytes / kWordBytes];
+    if (record.address() / kSectorBytes == sector) {
+      ++per_word[record.address() % kSectorBytes / kWordBytes];
     }
   }
   return *std::max_element(per_word.begin(), per_word.end());
@@ -238,7 +238,7 @@ void BlockTrace::global_access(int warp, const InstructionLanes& lanes, SiteCoun
     timeline.end_round();
   }
   if (is_load(type.op) && beyond_l1) {
-    timeline.load(program_counter(first.site), first.address, type.value);
+    timeline.load(program_counter(first.site()), first.address(), type.value);
   }
 }
 

@@ -81,6 +81,8 @@ void parse_field(std::string_view name, std::string_view value, Options* options
     options->order = parse_order(value);
   } else if (name == "seed") {
     parse_number(value, &options->seed);
+  } else if (name == "max_block_accesses") {
+    parse_number(value, &options->max_block_accesses);
   } else if (name == "l2_scale") {
     parse_number(value, &options->l2_scale);
   } else if (name == "device") {

@@ -27,6 +27,8 @@ struct Options {
       false;  // reads of what nothing wrote, in allocations made while this is set
   bool allow_host_memory = false;  // pointers outside device memory are used unchecked
   bool poison = true;              // fresh device and shared memory reads as NaN and -1
+  // A block that makes more memory accesses than this is taken to wait for what never comes.
+  std::int64_t max_block_accesses = 4'000'000'000;
 
   // Counting (emulator.h: measure).
   bool count = false;

@@ -29,8 +29,10 @@ void Processor::begin_launch(const Grid& grid) {
     shared_.clear_race_cells();
     DeviceMemory::instance().clear_race_cells();
   }
-  observed_ = options.check_shared_races || options.check_global_races ||
-              options.check_initialised || options.preempt_every > 0 || grid.sink != nullptr;
+  observes_all_ = options.check_shared_races || options.check_global_races ||
+                  options.check_initialised || options.preempt_every > 0 || grid.sink != nullptr;
+  constexpr std::int64_t kManyAccesses = 1 << 20;
+  observed_every_ = observes_all_ ? 1 : std::min(options.max_block_accesses, kManyAccesses);
   trace_.begin_launch(options.l1);
 
   start_order_.resize(threads_.size());
@@ -42,6 +44,8 @@ void Processor::begin_launch(const Grid& grid) {
 
 bool Processor::run_block(std::int64_t sequence, std::int64_t x, std::int64_t y) {
   sequence_ = sequence;
+  block_accesses_ = 0;
+  unobserved_accesses_ = observed_every_ - 1;
   block_x_ = x;
   block_y_ = y;
   num_started_ = 0;

@@ -115,7 +115,7 @@ class Processor {
     if (!aligned || offset < 0 || offset + bytes > range.bytes) [[unlikely]] {
       range = checked_range(address, bytes, type.op, site);
     }
-    if (observed_) [[unlikely]] {
+    if (--unobserved_accesses_ < 0) [[unlikely]] {
       observe_global(address, bytes, type, site);
     }
   }
@@ -155,6 +155,7 @@ class Processor {
   void check_contents(std::uintptr_t address, int bytes, MemoryOp op, const Site& site);
   void check_race(RaceCell* cells, int bytes, Space space, MemoryOp op, const Site& site);
   void record(const TraceRecord& record);
+  void check_progress(const Site& site);
   void maybe_preempt();
 
   // Scheduling (processor.cpp).
@@ -185,7 +186,7 @@ class Processor {
 
   // Hot.
   Thread* current_ = nullptr;
-  bool observed_ = false;  // accesses have more to do than to stay in bounds
+  std::int64_t unobserved_accesses_ = 0;  // that may follow before one goes to observe_*
   std::array<Range, kKnownRanges> known_ranges_;
   const Grid* grid_ = nullptr;
   std::int64_t block_x_ = 0;
@@ -215,6 +216,9 @@ class Processor {
   SharedMemory shared_;
   RaceDetector races_;
   BlockTrace trace_;
+  bool observes_all_ = false;        // accesses have more to do than to stay in bounds
+  std::int64_t observed_every_ = 0;  // accesses, otherwise
+  std::int64_t block_accesses_ = 0;
   std::uint64_t random_state_ = 1;
   bool faulted_ = false;
   std::string fault_;

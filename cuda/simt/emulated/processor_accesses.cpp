@@ -22,6 +22,7 @@ Processor::Range Processor::checked_range(std::uintptr_t address, int bytes, Mem
 
 void Processor::observe_global(std::uintptr_t address, int bytes, AccessType type,
                                const Site& site) {
+  check_progress(site);
   const Options& options = grid_->options;
   if (options.preempt_every > 0) {
     maybe_preempt();
@@ -30,8 +31,21 @@ void Processor::observe_global(std::uintptr_t address, int bytes, AccessType typ
     check_contents(address, bytes, type.op, site);
   }
   if (grid_->sink != nullptr) {
-    record(make_record(TraceRecord::Kind::kGlobal, address, bytes, type, site));
+    record(TraceRecord(TraceRecord::Kind::kGlobal, address, bytes, type, site));
   }
+}
+
+// A block may spin until another block or thread has done something; if that never happens it spins
+// for ever.
+void Processor::check_progress(const Site& site) {
+  block_accesses_ += observed_every_;
+  if (block_accesses_ > grid_->options.max_block_accesses) {
+    note_fault("endless loop: " + std::to_string(grid_->options.max_block_accesses) +
+                   " accesses of a block that does not finish",
+               site);
+    abandon_block();
+  }
+  unobserved_accesses_ = observed_every_ - 1;
 }
 
 // Is what is read there initialised, and written by nobody else?
@@ -77,7 +91,7 @@ void Processor::check_race(RaceCell* cells, int bytes, Space space, MemoryOp op,
 void Processor::record(const TraceRecord& record) {
   while (trace_.full(current_->id)) {
     warp_of(*current_).trace_full |= 1U << (current_->id % kLanes);
-    wait_as(ThreadState::kTraceFull, record.site);
+    wait_as(ThreadState::kTraceFull, record.site());
   }
   trace_.add(current_->id, record);
 }
@@ -119,7 +133,8 @@ char* Processor::access_shared(const SharedWindow& window, std::int64_t index, i
                site);
     abandon_block();
   }
-  if (observed_) {
+  if (--unobserved_accesses_ < 0) {
+    check_progress(site);
     const Options& options = grid_->options;
     if (options.preempt_every > 0) {
       maybe_preempt();
@@ -137,7 +152,7 @@ char* Processor::access_shared(const SharedWindow& window, std::int64_t index, i
       check_race(shared_.race_cells(offset), bytes, Space::kShared, type.op, site);
     }
     if (grid_->sink != nullptr) {
-      record(make_record(TraceRecord::Kind::kShared, static_cast<std::uint64_t>(offset), bytes,
+      record(TraceRecord(TraceRecord::Kind::kShared, static_cast<std::uint64_t>(offset), bytes,
                          type, site));
     }
   }

@@ -23,7 +23,7 @@ std::uint64_t Processor::collective(Collective kind, std::uint32_t mask, std::ui
     wait_as(ThreadState::kInCollective, site);
   }
   if (grid_->sink != nullptr && !self.met_whole_warp && kind != Collective::kSyncWarp) {
-    record(make_record(TraceRecord::Kind::kExchange, 0, 0, {.value = exchanged}, site));
+    record(TraceRecord(TraceRecord::Kind::kExchange, 0, 0, {.value = exchanged}, site));
   }
   return self.result;
 }

@@ -64,7 +64,7 @@ int WarpTrace::flush_common_prefix(std::uint32_t active, InstructionSink& sink) 
     const TraceRecord* first = &records_[slot(position, 0)];
     std::uintptr_t difference = 0;
     for (int lane = 0; lane < num_active; ++lane) {
-      difference |= program_counter(first[lane].site) ^ program_counter(first->site);
+      difference |= program_counter(first[lane].site()) ^ program_counter(first->site());
       lanes.records[static_cast<std::size_t>(lane)] = first + lane;
     }
     if (difference != 0) {
@@ -87,7 +87,7 @@ void WarpTrace::number_occurrences(std::uint32_t active) {
     std::array<Seen, kMostSites> seen;
     int num_seen = 0;
     for (int position = 0; position < counts_[static_cast<std::size_t>(lane)]; ++position) {
-      const std::uintptr_t pc = program_counter(records_[slot(position, lane)].site);
+      const std::uintptr_t pc = program_counter(records_[slot(position, lane)].site());
       auto* const end = seen.begin() + num_seen;
       auto* const found =
           std::find_if(seen.begin(), end, [pc](const Seen& s) { return s.pc == pc; });
@@ -104,7 +104,7 @@ void WarpTrace::number_occurrences(std::uint32_t active) {
 
 WarpTrace::Key WarpTrace::key(Rule rule, int position, int lane) const {
   const std::size_t index = slot(position, lane);
-  const Site& site = records_[index].site;
+  const Site& site = records_[index].site();
   const std::uint32_t occurrence = rule == Rule::kOccurrence ? occurrences_[index] : 0;
   return {occurrence, site.line(), site.column(), program_counter(site)};
 }
