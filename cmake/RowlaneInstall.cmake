@@ -4,12 +4,14 @@ include(CMakePackageConfigHelpers)
 set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/rowlane")
 install(DIRECTORY include/rowlane DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(TARGETS rowlane rowlane_linked EXPORT rowlaneTargets)
-if(ROWLANE_CUDA)
-  install(TARGETS rowlane_kernels EXPORT rowlaneTargets
-    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/rowlane/kernels")
-endif()
 install(EXPORT rowlaneTargets NAMESPACE rowlane:: DESTINATION "${_package_dir}")
+if(ROWLANE_CUDA)
+  # Targets of their own, so that a project without torch can load them alone.
+  install(TARGETS rowlane_kernels EXPORT rowlaneKernelsTargets)
+  install(EXPORT rowlaneKernelsTargets NAMESPACE rowlane:: DESTINATION "${_package_dir}")
+endif()
 
+string(REGEX MATCH "^[0-9]+\\.[0-9]+" ROWLANE_TORCH_ABI_VERSION "${ROWLANE_TORCH_VERSION}")
 configure_package_config_file(cmake/rowlaneConfig.cmake.in
   "${PROJECT_BINARY_DIR}/rowlaneConfig.cmake" INSTALL_DESTINATION "${_package_dir}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/rowlaneConfigVersion.cmake"
