@@ -251,6 +251,36 @@ TEST(BrokenKernels, BlockThatReliesOnAnEarlierBlock) {
   }
 }
 
+// load_nc promises that the launch does not write there; a thread breaks that promise by itself.
+template <bool kReadOnly>
+__global__ void reread_kernel(float* values, bool write_first) {
+  float* const mine = values + thread_id();
+  float sum = 0;
+  for (int pass = 0; pass < 2; ++pass) {
+    if ((pass == 0) == write_first) {
+      store(mine, 1.0F);
+    } else if constexpr (kReadOnly) {
+      sum += load_nc(mine);
+    } else {
+      sum += load(mine);
+    }
+  }
+  store(values + 64 + thread_id(), sum);
+}
+
+TEST(BrokenKernels, ReadOnlyLoadOfWhatTheLaunchWrites) {
+  ScopedOptions scoped;
+  scoped->check_global_races = true;
+  DeviceArray<float> values(128);
+  const LaunchConfig config{.name = "reread", .block_threads = 32};
+  expect_fault(launch(reread_kernel<true>, config, values.data(), true), "reread",
+               "a read-only load meets a write of the same launch");
+  expect_fault(launch(reread_kernel<true>, config, values.data(), false), "reread",
+               "a write meets a read-only load of the same launch");
+  expect_success(launch(reread_kernel<false>, config, values.data(), true));
+  expect_success(launch(reread_kernel<false>, config, values.data(), false));
+}
+
 // Half of the warp sums, but the mask names all of it; or the mask lacks a lane that is read.
 __global__ void half_warp_kernel(int* out, std::uint32_t mask, int delta) {
   if (lane_id() < 16) {

@@ -123,6 +123,45 @@ TEST(EmulatedCounts, LongDivergentLoopsReconverge) {
   }
 }
 
+// Each group of eight lanes sums another number of elements, all of its lanes together.
+__global__ void octets_kernel(const float* in, float* out) {
+  const int octet = lane_id() / 8;
+  const std::uint32_t mask = 0xffU << (octet * 8);
+  float sum = 0;
+  for (int i = 0; i < 100 * (octet + 1); ++i) {
+    float value = load(in + i * 8 + lane_id() % 8);
+    for (int delta = 4; delta > 0; delta /= 2) {
+      value += shfl_xor(mask, value, delta, 8);
+    }
+    sum += value;
+  }
+  sync_block();
+  store(out + block_id() * block_size() + thread_id(), sum);
+}
+
+TEST(EmulatedCounts, CountingLeavesDivergentWarpsAlone) {
+  DeviceArray<float> in(400 * 8);
+  DeviceArray<float> out(3 * 80);
+  in.fill(1);
+  for (const Order order : {Order::kInOrder, Order::kReversed, Order::kShuffled}) {
+    for (const int preempt_every : {0, 5}) {
+      ScopedOptions scoped;
+      scoped->order = order;
+      scoped->preempt_every = preempt_every;
+      const LaunchCounts counts =
+          measure_launch(octets_kernel, {.name = "octets", .grid_x = 3, .block_threads = 80},
+                         in.data(), out.data())
+              .total();
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        ASSERT_EQ(out[i], 800.0F * static_cast<float>(i % 80 % 32 / 8 + 1));
+      }
+      // Two whole warps and a half: the longest octet's loop, and a store.
+      EXPECT_GE(counts.requests(), 3 * (400 + 400 + 200 + 3));
+      EXPECT_LE(counts.requests(), 3 * (1000 + 1000 + 300 + 3));
+    }
+  }
+}
+
 TEST(EmulatedCounts, WarmCacheServesWhatFits) {
   constexpr std::int64_t kNum = 1 << 16;
   DeviceArray<float> in(kNum);

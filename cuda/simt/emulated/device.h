@@ -170,13 +170,16 @@ concept AtomicNumber = AtomicInteger<T> || std::is_same_v<T, float> || std::is_s
 
 template <Hint kHint = Hint::kNone, emulated::AccessUnit T>
 ROWLANE_DEVICE T load_nc(const T* p, Site site = Site::current()) {
-  current_processor->access_global(p, sizeof(T), {MemoryOp::kLoad, kHint, kValueKind<T>}, site);
+  current_processor->access_global(
+      p, sizeof(T), {MemoryOp::kLoad, kHint, kValueKind<T>, /*read_only=*/true}, site);
   return emulated::copy_from<T>(p);
 }
 
 template <emulated::AccessUnit T>
 ROWLANE_DEVICE T load(const T* p, Site site = Site::current()) {
-  return load_nc(p, site);
+  current_processor->access_global(p, sizeof(T), {MemoryOp::kLoad, Hint::kNone, kValueKind<T>},
+                                   site);
+  return emulated::copy_from<T>(p);
 }
 
 template <Hint kHint = Hint::kNone, emulated::AccessUnit T>

@@ -36,6 +36,7 @@ struct AccessType {
   MemoryOp op = MemoryOp::kLoad;
   Hint hint = Hint::kNone;
   ValueKind value = ValueKind::kData;
+  bool read_only = false;  // a load that promises that the launch does not write there
 };
 
 }  // namespace rowlane::simt::emulated

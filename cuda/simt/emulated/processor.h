@@ -152,8 +152,8 @@ class Processor {
   // Accesses (processor_accesses.cpp).
   Range checked_range(std::uintptr_t address, int bytes, MemoryOp op, const Site& site);
   void observe_global(std::uintptr_t address, int bytes, AccessType type, const Site& site);
-  void check_contents(std::uintptr_t address, int bytes, MemoryOp op, const Site& site);
-  void check_race(RaceCell* cells, int bytes, Space space, MemoryOp op, const Site& site);
+  void check_contents(std::uintptr_t address, int bytes, AccessType type, const Site& site);
+  void check_race(RaceCell* cells, int bytes, Space space, AccessType type, const Site& site);
   void record(const TraceRecord& record);
   void check_progress(const Site& site);
   void maybe_preempt();

@@ -28,7 +28,7 @@ void Processor::observe_global(std::uintptr_t address, int bytes, AccessType typ
     maybe_preempt();
   }
   if (options.check_initialised || options.check_global_races) {
-    check_contents(address, bytes, type.op, site);
+    check_contents(address, bytes, type, site);
   }
   if (grid_->sink != nullptr) {
     record(TraceRecord(TraceRecord::Kind::kGlobal, address, bytes, type, site));
@@ -49,14 +49,15 @@ void Processor::check_progress(const Site& site) {
 }
 
 // Is what is read there initialised, and written by nobody else?
-void Processor::check_contents(std::uintptr_t address, int bytes, MemoryOp op, const Site& site) {
+void Processor::check_contents(std::uintptr_t address, int bytes, AccessType type,
+                               const Site& site) {
   Allocation* allocation = DeviceMemory::instance().find(address);
   if (allocation == nullptr) {
     return;  // memory of the host, which the options allow
   }
   const auto offset = static_cast<std::int64_t>(address - allocation->begin);
   if (grid_->options.check_initialised && allocation->initialised != nullptr) {
-    if (op != MemoryOp::kStore && !allocation->initialised->all_marked(offset, bytes)) {
+    if (type.op != MemoryOp::kStore && !allocation->initialised->all_marked(offset, bytes)) {
       note_fault("uninitialised read of " + std::to_string(bytes) + " bytes, " +
                      DeviceMemory::instance().describe(address),
                  site);
@@ -66,19 +67,21 @@ void Processor::check_contents(std::uintptr_t address, int bytes, MemoryOp op, c
   }
   if (grid_->options.check_global_races) {
     RaceCell* cells = DeviceMemory::instance().race_cells(*allocation);
-    check_race(cells + offset, bytes, Space::kGlobal, op, site);
+    check_race(cells + offset, bytes, Space::kGlobal, type, site);
   }
 }
 
-void Processor::check_race(RaceCell* cells, int bytes, Space space, MemoryOp op, const Site& site) {
+void Processor::check_race(RaceCell* cells, int bytes, Space space, AccessType type,
+                           const Site& site) {
   {
-    const std::string other = races_.check(cells, bytes, space, op, current_->id);
+    const std::string other = races_.check(cells, bytes, space, type, current_->id);
     if (other.empty()) {
       return;
     }
-    const char* self = op == MemoryOp::kLoad    ? "a read"
-                       : op == MemoryOp::kStore ? "a write"
-                                                : "an atomic";
+    const char* self = type.read_only                ? "a read-only load"
+                       : type.op == MemoryOp::kLoad  ? "a read"
+                       : type.op == MemoryOp::kStore ? "a write"
+                                                     : "an atomic";
     note_fault(std::string("race on ") + (space == Space::kShared ? "shared" : "global") +
                    " memory: " + self + " meets " + other,
                site);
@@ -149,7 +152,7 @@ char* Processor::access_shared(const SharedWindow& window, std::int64_t index, i
       shared_.mark_written(offset, bytes);
     }
     if (options.check_shared_races) {
-      check_race(shared_.race_cells(offset), bytes, Space::kShared, type.op, site);
+      check_race(shared_.race_cells(offset), bytes, Space::kShared, type, site);
     }
     if (grid_->sink != nullptr) {
       record(TraceRecord(TraceRecord::Kind::kShared, static_cast<std::uint64_t>(offset), bytes,

@@ -22,6 +22,7 @@ struct AccessSet {
 struct RaceCell {
   AccessSet writes;
   AccessSet reads;
+  std::uint32_t read_only_epoch;  // of the latest load that promised that nothing is written
 };
 
 }  // namespace rowlane::simt::emulated

@@ -103,11 +103,21 @@ std::string RaceDetector::describe(const AccessSet& earlier, const char* what) c
   return access + " of " + thread_list(threads) + " with no barrier between";
 }
 
-std::string RaceDetector::check(RaceCell* cells, int count, Space space, MemoryOp op, int thread) {
+std::string RaceDetector::check(RaceCell* cells, int count, Space space, AccessType type,
+                                int thread) {
+  const MemoryOp op = type.op;
   for (RaceCell* cell = cells; cell != cells + count; ++cell) {
     const bool both_atomic = is_atomic(op) && cell->writes.atomic;
     if (!both_atomic && conflicts(cell->writes, space, thread)) {
       return describe(cell->writes, "a write");
+    }
+    if (type.read_only) {
+      if (cell->writes.epoch >= launch_begin_) {
+        return "a write of the same launch";
+      }
+      cell->read_only_epoch = epoch_;
+    } else if (op != MemoryOp::kLoad && cell->read_only_epoch >= launch_begin_) {
+      return "a read-only load of the same launch";
     }
     if (op == MemoryOp::kLoad) {
       add(cell->reads, space, thread, false);

@@ -1,4 +1,5 @@
-// Finds two accesses to one byte that nothing orders, at least one of them a plain write.
+// Finds two accesses to one byte that nothing orders, at least one of them a plain write; and
+// writes to what the same launch loads as read-only, ordered or not.
 //
 // What orders accesses: a launch boundary; within a block the program order of a thread and
 // sync_block(); within a warp sync_warp() of a mask that names both. Shuffles and votes order
@@ -28,7 +29,7 @@ class RaceDetector {
 
   // Checks an access to `count` bytes against their cells and adds it to them. Returns a
   // description of the earlier access that it races with, or an empty string.
-  std::string check(RaceCell* cells, int count, Space space, MemoryOp op, int thread);
+  std::string check(RaceCell* cells, int count, Space space, AccessType type, int thread);
 
  private:
   // Accesses before this epoch are ordered before every access that follows.
