@@ -55,9 +55,16 @@ $(RATINGS): scripts/movielens.py | $(SETUP)
 build: $(BUILD)/build.ninja
 	@cmake --build $(BUILD)
 
+# The kernels' tests run once more under the address and undefined-behaviour sanitizers.
 .PHONY: test
-test: build data
-	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error $(if $(TESTS),-R '$(TESTS)')
+test: build data build/asan/build.ninja
+	@cmake --build build/asan --target kernel_tests
+	@ctest --test-dir build/asan -L kernels --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
+	@ctest --test-dir $(BUILD) --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
+
+build/asan/build.ninja: $(SETUP)
+	@cmake --preset asan
+	@touch $@
 
 .PHONY: bench
 bench: $(BUILD)/build.ninja data
