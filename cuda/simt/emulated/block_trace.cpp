@@ -154,19 +154,20 @@ BlockTrace::TouchedSectors BlockTrace::touched_sectors(const InstructionLanes& l
     const std::uint32_t bytes = ((1U << record.bytes()) - 1U) << (record.address() % kSectorBytes);
     auto* const begin = touched.sectors.data();
     auto* const end = begin + touched.count;
-    auto* last = end - 1;
-    if (touched.count > 0 && last->sector == sector) {
-      last->bytes |= bytes;
-      continue;
-    }
-    if (touched.count > 0 && (last->sector > sector || !ascending)) {
-      ascending = false;
-      auto* const found =
-          std::find_if(begin, end, [sector](const TouchedSector& t) { return t.sector == sector; });
-      if (found != end) {
-        found->bytes |= bytes;
-        continue;
+    auto* known = end;
+    if (touched.count > 0) {
+      const std::uint64_t last = end[-1].sector;
+      ascending = ascending && last <= sector;
+      if (last == sector) {
+        known = end - 1;
+      } else if (!ascending) {
+        known = std::find_if(begin, end,
+                             [sector](const TouchedSector& t) { return t.sector == sector; });
       }
+    }
+    if (known != end) {
+      known->bytes |= bytes;
+      continue;
     }
     *end = {sector, bytes};
     ++touched.count;

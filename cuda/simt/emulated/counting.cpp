@@ -81,7 +81,7 @@ void Counting::add_sites(const std::string& kernel,
                          const std::unordered_map<std::uintptr_t, SiteCounts>& sites) {
   const std::lock_guard lock(mutex_);
   for (const auto& [pc, site] : sites) {
-    SiteCounts& sum = sites_[{kernel, site.place}];
+    SiteCounts& sum = sites_[{kernel, site.place, site.op, site.shared}];
     sum.place = site.place;
     sum.kernel = kernel;
     sum.op = site.op;

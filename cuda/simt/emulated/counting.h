@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -64,7 +65,8 @@ class Counting final : public BlockSink {
 
   std::vector<LaunchCounts> launches_;
   std::vector<int> traffic_numbers_;  // in l2_, of launches_
-  std::map<std::pair<std::string, std::string>, SiteCounts> sites_;
+  // By kernel, place, and what is done there.
+  std::map<std::tuple<std::string, std::string, MemoryOp, bool>, SiteCounts> sites_;
 };
 
 }  // namespace rowlane::simt::emulated

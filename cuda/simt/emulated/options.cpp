@@ -53,7 +53,6 @@ void parse_field(std::string_view name, std::string_view value, Options* options
       {"check_initialised", &options->check_initialised},
       {"allow_host_memory", &options->allow_host_memory},
       {"poison", &options->poison},
-      {"count", &options->count},
       {"l1", &options->l1},
   };
   for (const auto& flag : flags) {

@@ -14,29 +14,37 @@ enum class Order : std::uint8_t { kInOrder, kReversed, kShuffled };
 struct Options {
   // Schedule. A correct kernel gives the same result under every one of them.
   Order order = Order::kInOrder;
-  std::uint64_t seed = 1;  // of kShuffled and of preemption
-  int preempt_every =
-      0;  // switches threads at one in so many memory accesses; 0: only where a thread waits
-  int host_threads = 1;  // that run blocks
+  // Of kShuffled and of preemption.
+  std::uint64_t seed = 1;
+  // Switches threads at one in so many memory accesses as well; 0: only where a thread waits.
+  int preempt_every = 0;
+  // Host threads that run blocks.
+  int host_threads = 1;
 
   // Checks, beyond those of bounds and alignment, which are always made.
-  bool check_shared_races = false;  // within a block, in shared memory
-  bool check_global_races =
-      false;  // in global memory, between blocks as well; runs on one host thread
-  bool check_initialised =
-      false;  // reads of what nothing wrote, in allocations made while this is set
-  bool allow_host_memory = false;  // pointers outside device memory are used unchecked
-  bool poison = true;              // fresh device and shared memory reads as NaN and -1
+  //
+  // Races within a block, in shared memory.
+  bool check_shared_races = false;
+  // Races in global memory, between blocks as well. Blocks then run on one host thread, and each
+  // byte that a kernel touches takes 36 bytes of the host.
+  bool check_global_races = false;
+  // Reads of what nothing wrote: in shared memory, and in allocations made while this is set.
+  bool check_initialised = false;
+  // Pointers outside device memory are used unchecked instead of being errors.
+  bool allow_host_memory = false;
+  // Fresh device and shared memory reads as NaN and -1.
+  bool poison = true;
   // A block that makes more memory accesses than this is taken to wait for what never comes.
   std::int64_t max_block_accesses = 4'000'000'000;
 
-  // Counting (emulator.h: measure).
+  // Counting, which measure() (emulator.h) sets.
   bool count = false;
-  int interleaved_blocks =
-      1;  // whose accesses reach the L2 in turn, as they would from blocks that run at once
-  bool l1 = true;             // a block's repeated loads of a sector stay within its SM
-  int dram_fetch_bytes = 32;  // that a read miss fetches: 32 or 64
-
+  // Blocks whose accesses reach the L2 in turn, as they would from blocks that run at once.
+  int interleaved_blocks = 1;
+  // A block's repeated loads of a sector stay within its SM.
+  bool l1 = true;
+  // What a read miss of the L2 fetches: 32 or 64.
+  int dram_fetch_bytes = 32;
   const DeviceModel* device = &default_device();
   // Times the L2 of the device: a run scaled down by a factor keeps its ratio to the cache.
   double l2_scale = 1.0;

@@ -1,14 +1,13 @@
 // How long a launch would take on a device: a model, never a measurement.
 //
 // A roofline. A launch takes its fixed cost and then as long as the slowest of these:
-//   DRAM          bytes / bandwidth
-//   L2            sectors / bandwidth
-//   atomics       sectors / rate of the L2, and the longest chain on one sector, one after the
-//   other issue         one memory instruction, or one pass of shared memory, or 128 bytes per SM
-//   and clock latency       the longest chain of dependent loads of one warp; and all rounds of
-//   loads, as many at a time as
-//                 there are warps resident (which is bytes in flight against bandwidth times
-//                 latency)
+//   DRAM      bytes / bandwidth
+//   L2        sectors / bandwidth
+//   atomics   sectors / rate of the L2; and the longest chain on one sector, one after another
+//   issue     per SM and clock one memory instruction, one pass of shared memory, 128 bytes
+//   latency   the longest chain of dependent loads of one warp; and all rounds of loads, as many
+//             at a time as warps are resident (bytes in flight against bandwidth * latency)
+//
 // Registers are unknown to the emulator, so residency counts threads, blocks and shared memory
 // only: too many warps for a kernel that needs more than 32 registers. Arithmetic is not modelled.
 #pragma once
