@@ -332,6 +332,17 @@ TEST(EmulatedCounts, LoadChainsAreEstimatedByRounds) {
   EXPECT_EQ(chain(gather_kernel<16>), 2);
 }
 
+// Reads scattered lines of two arrays, both within one instruction, more of them than the L1 has.
+__global__ void scattered_kernel(const float* a, const float* b, std::uint32_t n, float* out) {
+  float sum = 0;
+  auto state = static_cast<std::uint32_t>(block_id() * block_size() + thread_id());
+  for (int i = 0; i < 100; ++i) {
+    state = state * 1664525U + 1013904223U;
+    sum += load((state >> 31 != 0 ? a : b) + (state >> 8) % n);
+  }
+  store(out + block_id() * block_size() + thread_id(), sum);
+}
+
 TEST(EmulatedCounts, SameWorkCountsTheSameEverywhere) {
   constexpr std::int64_t kRows = 3000;
   constexpr std::int64_t kNum = 20000;
@@ -342,6 +353,8 @@ TEST(EmulatedCounts, SameWorkCountsTheSameEverywhere) {
     scoped->host_threads = host_threads;
     scoped->l2_scale = 0.01;
     DeviceArray<float> in(kRows * 64);
+    const DeviceArray<char> between(static_cast<std::size_t>(100000 * (all.size() % 3 + 1)));
+    DeviceArray<float> more(kRows * 64);
     DeviceArray<float> out(kNum);
     all.push_back(measure([&] {
       ASSERT_TRUE(memset_async(in.data(), 0, kRows * 64 * 4, nullptr).ok());
@@ -350,6 +363,9 @@ TEST(EmulatedCounts, SameWorkCountsTheSameEverywhere) {
                       .ok());
       ASSERT_TRUE(launch(scatter_kernel, {.name = "scatter", .grid_x = 999, .block_threads = 32},
                          in.data(), std::int64_t{1500})
+                      .ok());
+      ASSERT_TRUE(launch(scattered_kernel, {.name = "scattered", .grid_x = 20, .block_threads = 64},
+                         in.data(), more.data(), std::uint32_t{kRows * 64}, out.data())
                       .ok());
     }));
   }

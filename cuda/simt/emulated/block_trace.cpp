@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "cuda/simt/emulated/device_memory.h"
+
 namespace rowlane::simt::emulated {
 namespace {
 
@@ -42,10 +44,32 @@ SharedPasses shared_passes(const InstructionLanes& lanes, bool atomic) {
 
 }  // namespace
 
+void L1Model::begin_block() {
+  ++block_;
+  allocations_.clear();
+}
+
+// The number of a line among the lines of its allocation, and the number of that among the
+// allocations of the block: neither depends on where memory happens to lie.
+std::uint64_t L1Model::name_of(std::uint64_t line) {
+  constexpr int kLineBits = 40;
+  const Allocation* allocation = DeviceMemory::instance().find(line * kLineBytes);
+  if (allocation == nullptr) {
+    return line;
+  }
+  auto known = std::find(allocations_.begin(), allocations_.end(), allocation);
+  if (known == allocations_.end()) {
+    known = allocations_.insert(known, allocation);
+  }
+  const auto number = static_cast<std::uint64_t>(known - allocations_.begin());
+  return (line - allocation->begin / kLineBytes) | (number + 1) << kLineBits;
+}
+
 bool L1Model::filter(LineAccess& access) {
-  Entry& entry = entries_[(access.line ^ access.line >> 10) % kLines];
-  if (entry.block != block_ || entry.line != access.line) {
-    entry = {block_, access.line, 0};
+  const std::uint64_t name = name_of(access.line);
+  Entry& entry = entries_[(name ^ name >> 10 ^ name >> 40) % kLines];
+  if (entry.block != block_ || entry.line != name) {
+    entry = {block_, name, 0};
   }
   bool any_left = false;
   for (unsigned sector = 0; sector < kSectorsPerLine; ++sector) {
@@ -144,38 +168,31 @@ void BlockTrace::shared_access(int warp, const InstructionLanes& lanes, SiteCoun
   }
 }
 
-// The sectors of an instruction in ascending order, with the bytes that it needs of each.
-BlockTrace::TouchedSectors BlockTrace::touched_sectors(const InstructionLanes& lanes) {
-  TouchedSectors touched;
-  bool ascending = true;
+// The lines of an instruction in the order in which its lanes name them, which, unlike that of
+// their addresses, depends on nothing but the kernel.
+BlockTrace::TouchedLines BlockTrace::touched_lines(const InstructionLanes& lanes) {
+  const AccessType type = lanes.records[0]->type();
+  TouchedLines touched;
+  auto* const begin = touched.lines.data();
+  auto* end = begin;
+  std::uint64_t highest = 0;
   for (int lane = 0; lane < lanes.count; ++lane) {
     const TraceRecord& record = *lanes.records[static_cast<std::size_t>(lane)];
-    const std::uint64_t sector = record.address() / kSectorBytes;
-    const std::uint32_t bytes = ((1U << record.bytes()) - 1U) << (record.address() % kSectorBytes);
-    auto* const begin = touched.sectors.data();
-    auto* const end = begin + touched.count;
+    const std::uint64_t line = record.address() / kLineBytes;
     auto* known = end;
-    if (touched.count > 0) {
-      const std::uint64_t last = end[-1].sector;
-      ascending = ascending && last <= sector;
-      if (last == sector) {
-        known = end - 1;
-      } else if (!ascending) {
-        known = std::find_if(begin, end,
-                             [sector](const TouchedSector& t) { return t.sector == sector; });
-      }
+    if (end != begin && end[-1].line == line) {
+      known = end - 1;
+    } else if (line <= highest) {
+      known = std::find_if(begin, end, [line](const LineAccess& l) { return l.line == line; });
     }
-    if (known != end) {
-      known->bytes |= bytes;
-      continue;
+    if (known == end) {
+      *end++ = {.line = line, .op = type.op, .hint = type.hint};
+      highest = std::max(highest, line);
     }
-    *end = {sector, bytes};
-    ++touched.count;
+    known->bytes[record.address() / kSectorBytes % kSectorsPerLine] |=
+        ((1U << record.bytes()) - 1U) << (record.address() % kSectorBytes);
   }
-  if (!ascending) {
-    std::sort(touched.sectors.begin(), touched.sectors.begin() + touched.count,
-              [](const TouchedSector& a, const TouchedSector& b) { return a.sector < b.sector; });
-  }
+  touched.count = static_cast<int>(end - begin);
   return touched;
 }
 
@@ -200,31 +217,22 @@ void BlockTrace::global_access(int warp, const InstructionLanes& lanes, SiteCoun
                                    : counts_.load_requests);
   counts_.divergent_requests += lanes.count < std::min(32, num_threads_ - warp * 32) ? 1 : 0;
 
-  const TouchedSectors touched = touched_sectors(lanes);
-  std::int64_t useful_bytes = 0;
-  for (int i = 0; i < touched.count; ++i) {
-    useful_bytes += std::popcount(touched.sectors[static_cast<std::size_t>(i)].bytes);
-  }
-  site.sectors += touched.count;
-  site.useful_bytes += useful_bytes;
-  counts_.sectors += touched.count;
-  counts_.useful_bytes += useful_bytes;
-  counts_.atomic_lanes += is_atomic(type.op) ? lanes.count : 0;
-
+  TouchedLines touched = touched_lines(lanes);
   bool beyond_l1 = false;
-  for (int i = 0; i < touched.count;) {
-    const std::uint64_t line =
-        touched.sectors[static_cast<std::size_t>(i)].sector / kSectorsPerLine;
-    LineAccess access{.line = line, .op = type.op, .hint = type.hint};
-    for (; i < touched.count; ++i) {
-      const TouchedSector& t = touched.sectors[static_cast<std::size_t>(i)];
-      if (t.sector / kSectorsPerLine != line) {
-        break;
+  for (int i = 0; i < touched.count; ++i) {
+    LineAccess& access = touched.lines[static_cast<std::size_t>(i)];
+    for (std::size_t sector = 0; sector < kSectorsPerLine; ++sector) {
+      if (access.bytes[sector] == 0) {
+        continue;
       }
-      access.bytes[t.sector % kSectorsPerLine] = t.bytes;
+      const int useful_bytes = std::popcount(access.bytes[sector]);
+      ++site.sectors;
+      ++counts_.sectors;
+      site.useful_bytes += useful_bytes;
+      counts_.useful_bytes += useful_bytes;
       if (is_atomic(type.op)) {
-        access.same_word[t.sector % kSectorsPerLine] =
-            static_cast<std::uint8_t>(same_word_accesses(lanes, t.sector));
+        access.same_word[sector] = static_cast<std::uint8_t>(
+            same_word_accesses(lanes, access.line * kSectorsPerLine + sector));
       }
     }
     if (type.op == MemoryOp::kLoad && use_l1_ && !l1_.filter(access)) {
@@ -233,6 +241,7 @@ void BlockTrace::global_access(int warp, const InstructionLanes& lanes, SiteCoun
     beyond_l1 = true;
     accesses_.push_back(access);
   }
+  counts_.atomic_lanes += is_atomic(type.op) ? lanes.count : 0;
 
   WarpTimeline& timeline = timelines_[w];
   if (type.op != MemoryOp::kLoad) {

@@ -12,11 +12,13 @@
 
 namespace rowlane::simt::emulated {
 
+struct Allocation;
+
 // The part of an SM's L1 that is modelled: 128 KiB, direct-mapped, emptied for each block. Loads
 // allocate, stores pass through, atomics bypass.
 class L1Model {
  public:
-  void begin_block() { ++block_; }
+  void begin_block();
   // Takes the sectors that hit out of the access; true if any are left.
   bool filter(LineAccess& access);
 
@@ -26,9 +28,12 @@ class L1Model {
     std::uint64_t line = 0;
     std::uint32_t valid = 0;
   };
+  std::uint64_t name_of(std::uint64_t line);
+
   static constexpr std::size_t kLines = 1024;
   std::uint64_t block_ = 0;
   std::vector<Entry> entries_ = std::vector<Entry>(kLines);
+  std::vector<const Allocation*> allocations_;  // in the order in which the block touched them
 };
 
 // Takes the L2 accesses of a block, in order and in several pieces; empties the vector.
@@ -71,18 +76,14 @@ class BlockTrace final : public InstructionSink {
   void instruction(int warp, const InstructionLanes& lanes) override;
 
  private:
-  struct TouchedSector {
-    std::uint64_t sector;
-    std::uint32_t bytes;
-  };
-  // A lane of 16 aligned bytes touches one sector.
-  struct TouchedSectors {
-    std::array<TouchedSector, 32> sectors;
+  // A lane's access is naturally aligned, so it touches one sector.
+  struct TouchedLines {
+    std::array<LineAccess, 32> lines;
     int count = 0;
   };
 
   static std::size_t warp_of(int thread) { return static_cast<std::size_t>(thread) / 32; }
-  static TouchedSectors touched_sectors(const InstructionLanes& lanes);
+  static TouchedLines touched_lines(const InstructionLanes& lanes);
   static int same_word_accesses(const InstructionLanes& lanes, std::uint64_t sector);
   void global_access(int warp, const InstructionLanes& lanes, SiteCounts& site);
   void shared_access(int warp, const InstructionLanes& lanes, SiteCounts& site);
