@@ -1,5 +1,6 @@
 # make bench     compare with torch on this machine: table, JSON, plots     WORKLOADS=… DEVICE=cpu|cuda JSON=FILE ARGS=…
 # make test      build everything and run all tests                         TESTS=REGEX
+# make traffic   count what the kernels move, on an emulated GPU            WORKLOADS=… DEVICE_MODEL=h100|a100|b200|l4 JSON=FILE
 # make examples  train on real data
 # make lint      formatting, static analysis, header self-containment       make format mends the formatting
 # make install   into PREFIX (default /usr/local)
@@ -20,6 +21,7 @@ RATINGS := .cache/rowlane/ml-100k/ratings.csv
 
 WORKLOADS ?= default
 DEVICE ?= auto
+DEVICE_MODEL ?= h100
 RESULTS := build/results
 JSON ?= $(RESULTS)/bench.json
 PREFIX ?= /usr/local
@@ -73,6 +75,16 @@ bench: $(BUILD)/build.ninja data
 	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
 	  $(BUILD)/bin/rowlane-bench --workload $(WORKLOADS) --device $(DEVICE) --json "$(JSON)" $(ARGS)
 	@$(PYTHON) scripts/report.py "$(JSON)"
+
+# Needs no GPU.
+.PHONY: traffic
+traffic: JSON = $(RESULTS)/traffic.json
+traffic: $(BUILD)/build.ninja data
+	@cmake --build $(BUILD) --target rowlane-traffic
+	@mkdir -p "$(dir $(JSON))"
+	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
+	  $(BUILD)/bin/rowlane-traffic --workload $(WORKLOADS) --device $(DEVICE_MODEL) --json "$(JSON)" $(ARGS)
+	@$(PYTHON) scripts/traffic_report.py "$(JSON)"
 
 .PHONY: examples
 examples: $(BUILD)/build.ninja data

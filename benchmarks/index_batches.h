@@ -25,8 +25,12 @@ std::filesystem::path ratings_path(const std::filesystem::path& data_dir);
 // std::runtime_error naming the line when it is malformed.
 std::optional<Ratings> load_ratings(const std::filesystem::path& path);
 
-// `count` different tensors of problem.index_shape and problem.index_dtype on `device`, the same in
-// every run. `ratings` may be null unless the problem's indices are ratings.
+// The indices of `count` batches, one after the other, the same in every run. `ratings` may be null
+// unless the problem's indices are ratings.
+std::vector<std::int64_t> make_indices(const Problem& problem, int count, const Ratings* ratings);
+
+// `count` different tensors of problem.index_shape and problem.index_dtype on `device`, with
+// the indices of make_indices().
 std::vector<at::Tensor> make_index_batches(const Problem& problem, int count,
                                            const Ratings* ratings, at::Device device);
 

@@ -1,33 +1,13 @@
 #include "json_output.h"
 
-#include <ATen/Parallel.h>
-
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <stdexcept>
-
-#include "format.h"
+#include "json_document.h"
 #include "machine.h"
 
 namespace rowlane::bench {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-// What names the problem in a row.
-void add_problem(Json& row, const Problem& problem) {
-  row["dtype"] = dtype_name(problem.dtype);
-  row["index_dtype"] = dtype_name(problem.index_dtype);
-  row["rows"] = problem.num_rows;
-  row["dim"] = problem.dim;
-  row["num_indices"] = problem.num_indices();
-  row["indices"] = problem.indices.label();
-}
-
 Json to_json(const ProblemReport& report, const Result& result, const Settings& settings) {
-  Json row;
-  row["workload"] = report.workload;
-  row["scale"] = report.problem.scale;
+  Json row = begin_row(report.workload, report.problem);
   row["op"] = to_string(result.op);
   row["impl"] = result.id.impl;
   row["algorithm"] = result.id.algorithm;
@@ -47,9 +27,7 @@ Json to_json(const ProblemReport& report, const Result& result, const Settings& 
 }
 
 Json to_json(const ProblemReport& report, const Skip& skip) {
-  Json row;
-  row["workload"] = report.workload;
-  row["scale"] = report.problem.scale;
+  Json row = begin_row(report.workload, report.problem);
   row["impl"] = skip.impl;
   add_problem(row, report.problem);
   row["reason"] = skip.reason;
@@ -63,19 +41,8 @@ Json to_json(const ProblemReport& report, const Skip& skip) {
 
 void write_json(const std::filesystem::path& path, const Settings& settings,
                 const std::string& date, const std::vector<ProblemReport>& reports) {
-  Json document;
-  document["schema"] = 1;
-  document["date"] = date;
-  document["commit"] = commit();
-  document["torch"] = torch_version();
-  document["cuda"] = nullptr;
-  if (const auto cuda = cuda_version()) {
-    document["cuda"] = *cuda;
-  }
-  document["threads"] = at::get_num_threads();
-  document["device"]["kind"] = settings.device.is_cpu() ? "cpu" : "cuda";
-  document["device"]["name"] = device_name(settings.device);
-  document["results"] = Json::array();
+  Json document =
+      begin_document(settings.device.is_cpu() ? "cpu" : "cuda", device_name(settings.device), date);
   document["skipped"] = Json::array();
   for (const ProblemReport& report : reports) {
     for (const Result& result : report.results) {
@@ -85,12 +52,7 @@ void write_json(const std::filesystem::path& path, const Settings& settings,
       document["skipped"].push_back(to_json(report, skip));
     }
   }
-  std::ofstream file(path);
-  file << document.dump(1) << "\n";
-  file.close();
-  if (!file) {
-    throw std::runtime_error("The results could not be written to " + path.string() + ".");
-  }
+  write_document(path, document);
 }
 
 }  // namespace rowlane::bench

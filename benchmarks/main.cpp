@@ -12,6 +12,7 @@
 #include "index_batches.h"
 #include "json_output.h"
 #include "machine.h"
+#include "plan.h"
 #include "problem_runner.h"
 #include "progress.h"
 #include "settings.h"
@@ -21,15 +22,13 @@
 namespace rowlane::bench {
 namespace {
 
+constexpr const char* kProgram = "rowlane-bench";
+
 // Tables and outputs of this size, with their gradients and the sums in double, fit into 16 GiB; on
 // a GPU of 80 GB, seven times as much.
 constexpr std::int64_t kMaxElemsCpu = 640'000'000;
 constexpr std::int64_t kMaxElemsGpu = 4'500'000'000;
-// Rows and indices of a quick run.
-constexpr std::int64_t kMaxQuickRows = 2000;
 constexpr double kQuickBudgetS = 0.1;
-// Problems of each workload that a quick run covers.
-constexpr std::size_t kQuickProblems = 2;
 
 struct CommandLine {
   Settings settings;
@@ -90,41 +89,6 @@ void complete(CommandLine& line) {
   }
 }
 
-// The problems that will run, scaled to the machine.
-std::vector<Workload> plan(const Settings& settings) {
-  std::vector<Workload> workloads = select_workloads(settings.workloads);
-  for (Workload& workload : workloads) {
-    if (settings.is_quick && workload.problems.size() > kQuickProblems) {
-      workload.problems.resize(kQuickProblems);
-    }
-    for (Problem& problem : workload.problems) {
-      problem = scaled_to_fit(problem,
-                              settings.is_quick ? kMaxQuickRows * problem.dim : settings.max_elems);
-    }
-  }
-  return workloads;
-}
-
-bool needs_ratings(const Workload& workload) {
-  return workload.problems.front().indices.is_ratings();
-}
-
-// Without the ratings the workloads that need them are left out.
-std::optional<Ratings> load_ratings_for(std::vector<Workload>& workloads,
-                                        const std::filesystem::path& data_dir) {
-  if (std::none_of(workloads.begin(), workloads.end(), needs_ratings)) {
-    return std::nullopt;
-  }
-  const std::filesystem::path path = ratings_path(data_dir);
-  std::optional<Ratings> ratings = load_ratings(path);
-  if (!ratings) {
-    std::cerr << "rowlane-bench: skipping fastbook, whose ratings are not in " << path.string()
-              << "; get them with 'make data'.\n";
-    std::erase_if(workloads, needs_ratings);
-  }
-  return ratings;
-}
-
 void warn_when_busy() {
   const double load = load_average();
   if (load > 0.5 * std::thread::hardware_concurrency()) {
@@ -137,12 +101,13 @@ bool wants_color() { return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR"
 
 void run(const Settings& settings) {
   const std::string date = utc_date();
-  std::vector<Workload> workloads = plan(settings);
-  const std::optional<Ratings> ratings = load_ratings_for(workloads, settings.data_dir);
+  std::vector<Workload> workloads =
+      plan_workloads(settings.workloads, settings.max_elems, settings.is_quick);
+  const std::optional<Ratings> ratings = load_ratings_for(workloads, settings.data_dir, kProgram);
   if (settings.device.is_cpu()) {
     warn_when_busy();
   }
-  Progress progress;
+  Progress progress(kProgram);
   ProblemRunner runner(settings, ratings ? &*ratings : nullptr,
                        [&](const std::string& step) { progress.step(step); });
   const TablePrinter table(std::cout, wants_color());

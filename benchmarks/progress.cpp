@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <iostream>
+#include <utility>
 
 namespace rowlane::bench {
 namespace {
@@ -19,12 +20,13 @@ std::size_t terminal_width() {
 
 }  // namespace
 
-Progress::Progress() : is_terminal_(isatty(STDERR_FILENO) != 0) {}
+Progress::Progress(std::string program)
+    : program_(std::move(program)), is_terminal_(isatty(STDERR_FILENO) != 0) {}
 
 void Progress::begin_workload(const std::string& title) {
   title_ = title;
   if (!is_terminal_) {
-    std::cerr << "rowlane-bench: " << title << std::endl;
+    std::cerr << program_ << ": " << title << std::endl;
   }
 }
 

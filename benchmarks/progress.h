@@ -8,7 +8,8 @@ namespace rowlane::bench {
 // One line that is overwritten when stderr is a terminal; otherwise a line per workload.
 class Progress {
  public:
-  Progress();
+  // `program` begins each line where stderr is no terminal.
+  explicit Progress(std::string program);
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -20,6 +21,7 @@ class Progress {
   void clear();
 
  private:
+  std::string program_;
   bool is_terminal_;
   std::string title_;
 };

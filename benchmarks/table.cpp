@@ -208,23 +208,4 @@ void TablePrinter::print_memory(const std::vector<ProblemReport>& reports) const
   }
 }
 
-void print_workload_list(std::ostream& out) {
-  constexpr std::size_t kNameWidth = 18;
-  const auto print_all = [&](bool is_default) {
-    for (const Workload& workload : all_workloads()) {
-      if (workload.in_default_set == is_default) {
-        out << "  " << pad_right(workload.name, kNameWidth) << workload.description << "\n";
-        for (const Problem& problem : workload.problems) {
-          out << std::string(2 + kNameWidth, ' ') << "  " << format_problem(problem) << "\n";
-        }
-      }
-    }
-  };
-  out << "The default set (--workload default):\n";
-  print_all(true);
-  out << "Further workloads (--workload all, or by name), scaled down to this machine when they "
-         "run:\n";
-  print_all(false);
-}
-
 }  // namespace rowlane::bench

@@ -35,6 +35,4 @@ class TablePrinter {
   bool has_color_;
 };
 
-void print_workload_list(std::ostream& out);
-
 }  // namespace rowlane::bench

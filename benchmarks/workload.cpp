@@ -1,8 +1,6 @@
 #include "workload.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <functional>
 #include <numeric>
 #include <sstream>
@@ -191,36 +189,6 @@ std::string join_names(const std::vector<Workload>& workloads) {
 }
 
 }  // namespace
-
-std::string IndexSource::label() const {
-  std::ostringstream text;
-  switch (law) {
-    case IndexLaw::kUniform:
-      text << "uniform";
-      break;
-    case IndexLaw::kZipf: {
-      const bool has_two_decimals = std::abs(std::remainder(parameter * 10, 1.0)) > 1e-9;
-      text.setf(std::ios::fixed);
-      text.precision(has_two_decimals ? 2 : 1);
-      text << "zipf(" << parameter << ")";
-      break;
-    }
-    case IndexLaw::kHotRow:
-      text << std::lround(parameter * 100) << "% one row";
-      break;
-    case IndexLaw::kRatingUsers:
-      text << "ml-100k users";
-      break;
-    case IndexLaw::kRatingItems:
-      text << "ml-100k items";
-      break;
-  }
-  return text.str();
-}
-
-bool IndexSource::is_ratings() const {
-  return law == IndexLaw::kRatingUsers || law == IndexLaw::kRatingItems;
-}
 
 std::int64_t Problem::num_indices() const {
   return std::accumulate(index_shape.begin(), index_shape.end(), std::int64_t{1},

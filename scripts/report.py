@@ -59,6 +59,7 @@ class Problem:
     """One workload, shape and law of indices with all that was measured on it."""
 
     def __init__(self, row):
+        self.key = key_of(row)
         self.workload = row["workload"]
         self.title = (
             f"{row['rows']:,} x {row['dim']:,} {row['dtype']}, {row['num_indices']:,} "
@@ -88,8 +89,8 @@ def key_of(row):
     return tuple(row[name] for name in names)
 
 
-def read_results(path):
-    """Returns the document and its problems, in the order of the file."""
+def read_document(path):
+    """The document of a benchmark program, checked to be of the schema that is read here."""
     try:
         document = json.loads(path.read_text())
     except OSError as error:
@@ -98,6 +99,12 @@ def read_results(path):
         raise BadResults(f"{path} is not JSON: {error}.") from error
     if not isinstance(document, dict) or document.get("schema") != 1:
         raise BadResults(f"{path} does not hold results of schema 1.")
+    return document
+
+
+def read_results(path):
+    """Returns the document and its problems, in the order of the file."""
+    document = read_document(path)
     problems = {}
     for row in document["results"]:
         if "median_ms" in row and row["op"] in OPS:
@@ -147,6 +154,10 @@ def format_error(error):
     return "0" if error == 0 else f"{error:.1e}"
 
 
+def geometric_mean(ratios):
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
 def geometric_means(problems):
     """(op, implementation) -> (geometric mean, worst, number) of the speed-ups."""
     speed_ups = collections.defaultdict(list)
@@ -156,7 +167,7 @@ def geometric_means(problems):
             if ratio is not None and implementation != BASELINE:
                 speed_ups[op, implementation].append(ratio)
     return {
-        key: (math.exp(sum(map(math.log, ratios)) / len(ratios)), min(ratios), len(ratios))
+        key: (geometric_mean(ratios), min(ratios), len(ratios))
         for key, ratios in speed_ups.items()
     }
 
@@ -280,12 +291,12 @@ def write_png(path, document, problems):
     plt.close(figure)
 
 
-def inline_svg(problems):
-    """The plots as an element of the page, in the page's text colour."""
+def inline_svg(draw_figure):
+    """The figure that draw_figure() makes as an element of the page, in the page's text colour."""
     with matplotlib.rc_context({"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
                                 "xtick.color": INK, "ytick.color": INK, "svg.fonttype": "none",
                                 "svg.hashsalt": "rowlane", "font.family": "sans-serif"}):
-        figure = draw(problems)
+        figure = draw_figure()
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
         plt.close(figure)
@@ -436,7 +447,7 @@ percentile; <b>GB/s</b>: bytes of rows read, rows written and indices over the m
 output or the gradient. A scale below 1 means that rows and indices are that share of the published
 workload's.</p>
 <h2>Speed-up over nn.Embedding</h2>{summary_table(means)}
-<div class="plot">{inline_svg(problems)}</div>
+<div class="plot">{inline_svg(lambda: draw(problems))}</div>
 {"<h2>Peak memory of a forward and backward pass, beside the table</h2>" + memory if memory else ""}
 {sections}
 </body></html>

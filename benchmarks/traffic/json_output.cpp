@@ -1,0 +1,53 @@
+#include "traffic/json_output.h"
+
+#include "cuda/simt/emulated/options.h"
+#include "json_document.h"
+
+namespace rowlane::bench {
+namespace {
+
+Json to_json(const TrafficReport& report, const TrafficRow& row, bool is_torch) {
+  const Traffic& traffic = is_torch ? row.torch : row.counted;
+  Json json = begin_row(report.workload, report.problem);
+  json["op"] = row.is_forward ? "forward" : "backward_dense";
+  json["impl"] = is_torch ? "torch_by_formula" : "rowlane";
+  json["algorithm"] = is_torch ? row.torch_algorithm : row.algorithm;
+  add_problem(json, report.problem);
+  json["cache"] = "cold";
+  json["l2_scale"] = report.l2_scale;
+  json["launches"] = traffic.launches;
+  json["dram_read_bytes"] = traffic.dram_read_bytes;
+  json["dram_write_bytes"] = traffic.dram_write_bytes;
+  json["floor_bytes"] = traffic.floor_bytes;
+  if (row.is_forward) {
+    json["distinct_row_bytes"] = report.distinct_bytes;
+  }
+  if (traffic.sector_use) {
+    json["sector_use"] = *traffic.sector_use;
+  }
+  json["longest_atomic_chain"] = traffic.longest_atomic_chain;
+  json["modelled_us"] = traffic.modelled_us;
+  json["slowest"] = traffic.slowest;
+  return json;
+}
+
+}  // namespace
+
+void write_traffic_json(const std::filesystem::path& path, const std::string& date,
+                        const std::vector<TrafficReport>& reports) {
+  Json document = begin_document("emulated", simt::emulated::options().device->name, date);
+  for (const TrafficReport& report : reports) {
+    bool has_torch_backward = false;
+    for (const TrafficRow& row : report.rows) {
+      document["results"].push_back(to_json(report, row, false));
+      // Torch has one backward, whichever of Rowlane's it stands beside.
+      if (row.is_forward || !has_torch_backward) {
+        document["results"].push_back(to_json(report, row, true));
+      }
+      has_torch_backward = has_torch_backward || !row.is_forward;
+    }
+  }
+  write_document(path, document);
+}
+
+}  // namespace rowlane::bench

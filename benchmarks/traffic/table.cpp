@@ -1,0 +1,145 @@
+#include "traffic/table.h"
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "cuda/simt/emulated/options.h"
+#include "format.h"
+#include "machine.h"
+
+namespace rowlane::bench {
+namespace {
+
+constexpr std::size_t kNameWidth = 18;
+constexpr std::size_t kLaunchesWidth = 9;
+constexpr std::size_t kBytesWidth = 10;
+constexpr std::size_t kFloorWidth = 9;
+constexpr std::size_t kSectorWidth = 8;
+constexpr std::size_t kChainWidth = 9;
+constexpr std::size_t kTimeWidth = 11;
+constexpr std::size_t kGap = 3;
+
+constexpr std::size_t kOwnWidth =
+    kLaunchesWidth + 2 * kBytesWidth + kFloorWidth + kSectorWidth + kChainWidth + kTimeWidth;
+
+std::string print(const char* format, double value) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), format, value);
+  return text.data();
+}
+
+std::string format_us(double us) { return format_ms(us / 1e3); }
+
+std::string name_of(const TrafficRow& row) {
+  return row.is_forward ? "forward" : "backward " + row.algorithm;
+}
+
+struct Mean {
+  double sum_of_logs = 0.0;
+  int count = 0;
+
+  void add(double ratio) {
+    sum_of_logs += std::log(ratio);
+    ++count;
+  }
+  [[nodiscard]] double value() const { return std::exp(sum_of_logs / count); }
+};
+
+}  // namespace
+
+std::string TrafficTable::bold(const std::string& text) const {
+  return has_color_ ? "\033[1m" + text + "\033[0m" : text;
+}
+
+void TrafficTable::print_header() const {
+  const simt::emulated::DeviceModel& device = *simt::emulated::options().device;
+  out_
+      << bold("Rowlane traffic") << "  counted on the emulated device, modelled on the "
+      << device.name << " (" << format_bytes(device.info.l2_bytes) << " of L2, cold), commit "
+      << commit() << "\n\n"
+      << R"(No GPU took part. Rowlane's columns are counts of its own kernels, run thread by thread;
+times are modelled by a roofline. Torch's columns are formulas of what its algorithm does, its
+time is modelled by the same roofline.
+  launches     kernels, fills, and all that a radix sort launches
+  read, write  bytes between DRAM and the L2
+  of floor     both over the fewest possible: of a gather, the same look-ups by an ideal kernel
+               through the same L2; of the dense gradient, every gradient row and index read and
+               the table written once; plus the sort where there is one
+  sectors      bytes that threads asked for, of the 32-byte sectors that they touched
+  chain        the most atomic additions to one address
+)";
+}
+
+void TrafficTable::print_workload(const Workload& workload) const {
+  out_ << "\n" << bold(workload.name) << "  " << workload.description << "\n";
+  out_ << std::string(2 + kNameWidth, ' ') << pad_right("     counted", kOwnWidth - kTimeWidth)
+       << pad_left("modelled", kTimeWidth) << std::string(kGap, ' ') << "  torch, by formula\n";
+  out_ << std::string(2 + kNameWidth, ' ') << pad_left("launches", kLaunchesWidth)
+       << pad_left("read", kBytesWidth) << pad_left("write", kBytesWidth)
+       << pad_left("of floor", kFloorWidth) << pad_left("sectors", kSectorWidth)
+       << pad_left("chain", kChainWidth) << pad_left("time", kTimeWidth) << std::string(kGap, ' ')
+       << pad_left("launches", kLaunchesWidth) << pad_left("bytes", kBytesWidth)
+       << pad_left("of floor", kFloorWidth) << pad_left("modelled", kTimeWidth) << "  algorithm\n";
+}
+
+void TrafficTable::print_problem(const TrafficReport& report) const {
+  out_ << "  " << bold(format_problem(report.problem));
+  if (report.l2_scale != 1.0) {
+    out_ << ", the L2 scaled by the same factor to "
+         << format_bytes(static_cast<std::int64_t>(
+                static_cast<double>(simt::emulated::options().device->info.l2_bytes) *
+                report.l2_scale));
+  }
+  out_ << "\n";
+  for (const TrafficRow& row : report.rows) {
+    const Traffic& own = row.counted;
+    const Traffic& torch = row.torch;
+    out_ << "  " << pad_right(name_of(row), kNameWidth)
+         << pad_left(std::to_string(own.launches), kLaunchesWidth)
+         << pad_left(format_bytes(own.dram_read_bytes), kBytesWidth)
+         << pad_left(format_bytes(own.dram_write_bytes), kBytesWidth)
+         << pad_left(print("%.3f", own.times_floor()), kFloorWidth)
+         << pad_left(print("%.1f%%", 100 * own.sector_use.value_or(1.0)), kSectorWidth)
+         << pad_left(own.longest_atomic_chain == 0 ? "-" : format_count(own.longest_atomic_chain),
+                     kChainWidth)
+         << pad_left(format_us(own.modelled_us), kTimeWidth) << std::string(kGap, ' ')
+         << pad_left(std::to_string(torch.launches), kLaunchesWidth)
+         << pad_left(format_bytes(torch.dram_bytes()), kBytesWidth)
+         << pad_left(print("%.3f", torch.times_floor()), kFloorWidth)
+         << pad_left(format_us(torch.modelled_us), kTimeWidth) << "  " << row.torch_algorithm
+         << "\n";
+  }
+  out_ << std::flush;
+}
+
+void TrafficTable::print_summary(const std::vector<TrafficReport>& reports) const {
+  constexpr std::size_t kWidth = 24;
+  out_ << "\n"
+       << bold("Geometric means over problems") << "\n"
+       << std::string(2 + kNameWidth, ' ') << pad_left("bytes of floor", kWidth)
+       << pad_left("torch's, by formula", kWidth) << pad_left("modelled speed-up", kWidth)
+       << pad_left("problems", 10) << "\n";
+  for (const char* const name : {"forward", "backward sorted", "backward atomic"}) {
+    Mean own;
+    Mean torch;
+    Mean speed_up;
+    for (const TrafficReport& report : reports) {
+      for (const TrafficRow& row : report.rows) {
+        if (name_of(row) == name) {
+          own.add(row.counted.times_floor());
+          torch.add(row.torch.times_floor());
+          speed_up.add(row.torch.modelled_us / row.counted.modelled_us);
+        }
+      }
+    }
+    if (own.count > 0) {
+      out_ << "  " << pad_right(name, kNameWidth) << pad_left(print("%.3f", own.value()), kWidth)
+           << pad_left(print("%.3f", torch.value()), kWidth)
+           << pad_left(format_ratio(speed_up.value()), kWidth)
+           << pad_left(std::to_string(own.count), 10) << "\n";
+    }
+  }
+}
+
+}  // namespace rowlane::bench

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Draws the results of rowlane-traffic: a PNG, and a self-contained HTML page of plots and tables."""
+
+import argparse
+import html
+import pathlib
+import sys
+
+import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter
+
+import report
+from report import BadResults, cell, format_bytes, format_ms, format_ratio, head_row, table
+
+# Name, colour and marker of what is shown, in the order in which it is shown.
+STYLES = {
+    ("forward", "rowlane"): ("Rowlane forward", "#0a7d6c", "o"),
+    ("backward_dense", "sorted"): ("Rowlane backward, sorted", "#35b79a", "D"),
+    ("backward_dense", "atomic"): ("Rowlane backward, atomic", "#8cc63f", "P"),
+    ("forward", "torch"): ("torch forward, by formula", "#b0862c", "|"),
+    ("backward_dense", "torch"): ("torch backward, by formula", "#d9822b", "s"),
+}
+OPS = {"forward": "forward", "backward_dense": "backward, dense gradient"}
+
+
+class Problem(report.Problem):
+    """One workload, shape and law of indices, with what each kernel moves: rows by (op, who)."""
+
+    def torch(self, op):
+        return self.rows.get((op, "torch"))
+
+
+def who_of(row):
+    if row["impl"] != "rowlane":
+        return "torch"
+    return "rowlane" if row["op"] == "forward" else row["algorithm"]
+
+
+def read_results(path):
+    """Returns the document and its problems, in the order of the file."""
+    document = report.read_document(path)
+    problems = {}
+    for row in document["results"]:
+        if "modelled_us" in row and row["op"] in OPS:
+            problem = problems.setdefault(report.key_of(row), Problem(row))
+            problem.rows[row["op"], who_of(row)] = row
+    if not problems:
+        raise BadResults(f"{path} holds no traffic.")
+    return document, list(problems.values())
+
+
+def dram_bytes(row):
+    return row["dram_read_bytes"] + row["dram_write_bytes"]
+
+
+def times_floor(row):
+    return dram_bytes(row) / row["floor_bytes"]
+
+
+def device_name(document):
+    return document["device"]["name"].upper()
+
+
+# --- plots ------------------------------------------------------------------------------------
+
+
+def plot_points(axes, problems, value_of, has_labels):
+    """A line per problem from the top down, a marker per kernel."""
+    workload, is_shaded = None, False
+    for y, problem in enumerate(problems):
+        if problem.workload != workload:
+            workload, is_shaded = problem.workload, not is_shaded
+        if is_shaded:
+            axes.axhspan(y - 0.5, y + 0.5, color="#808a96", alpha=0.10, linewidth=0)
+    axes.axvline(1, color="#808a96", linewidth=1.5)
+    for who, (label, colour, marker) in STYLES.items():
+        points = [(value_of(problem, who), y) for y, problem in enumerate(problems)
+                  if who in problem.rows]
+        points = [point for point in points if point[0] is not None]
+        if points:
+            axes.scatter(*zip(*points), color=colour, marker=marker, label=label, s=30, zorder=3)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}×"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_ylim(len(problems) - 0.5, -0.5)
+    axes.set_yticks(range(len(problems)), [p.label for p in problems] if has_labels else [])
+    report.soften(axes)
+
+
+def speed_up(problem, who):
+    """Torch's modelled time over this one's, or None for torch itself."""
+    op, name = who
+    torch = problem.torch(op)
+    if name == "torch" or torch is None:
+        return None
+    return torch["modelled_us"] / problem.rows[who]["modelled_us"]
+
+
+def draw(problems):
+    figure, (bytes_axes, time_axes) = plt.subplots(
+        1, 2, figsize=(14, max(1.5, 0.24 * len(problems)) + 1.9), layout="constrained")
+    plot_points(bytes_axes, problems, lambda problem, who: times_floor(problem.rows[who]), True)
+    bytes_axes.set_title("DRAM bytes over the fewest possible", loc="left", fontweight="bold")
+    bytes_axes.set_xlabel("nearer to 1 is better")
+    ticks = [1, 1.2, 1.5, 2, 3, 4, 6, 10, 20, 50]
+    highest = bytes_axes.get_xlim()[1]
+    bytes_axes.set_xticks([tick for tick in ticks if tick <= max(highest, 1.2)])
+    plot_points(time_axes, problems, speed_up, False)
+    time_axes.set_title("torch's modelled time over Rowlane's", loc="left", fontweight="bold")
+    time_axes.set_xlabel("a model of both, not a measurement; further to the right is better")
+    handles, labels = bytes_axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return figure
+
+
+def describe(document):
+    return (f"counted on the emulated device as a modelled {device_name(document)}, no GPU took "
+            f"part · commit {document['commit']} · {document['date']}")
+
+
+def write_png(path, document, problems):
+    figure = draw(problems)
+    figure.suptitle(f"Rowlane traffic\n{describe(document)}", x=0.01, ha="left", fontsize=11)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+def traffic_cells(row):
+    sectors = f"{100 * row['sector_use']:.1f}%" if "sector_use" in row else ""
+    chain = f"{row['longest_atomic_chain']:,}" if row["longest_atomic_chain"] else ""
+    return "".join(map(cell, [
+        str(row["launches"]), format_bytes(row["dram_read_bytes"]),
+        format_bytes(row["dram_write_bytes"]), f"{times_floor(row):.3f}", sectors, chain,
+        format_ms(row["modelled_us"] / 1e3), row["slowest"]]))
+
+
+def problem_rows(problem):
+    title = html.escape(problem.title)
+    yield f'<tr class="problem"><td colspan="10">{title}</td></tr>'
+    for who, (label, _, _) in STYLES.items():
+        row = problem.rows.get(who)
+        if row is None:
+            continue
+        is_torch = who[1] == "torch"
+        if is_torch and row["algorithm"] != "gather":
+            label += f": {row['algorithm']}"
+        ratio = speed_up(problem, who)
+        faster = cell("") if ratio is None else report.ratio_cell(ratio)
+        kind = ' class="baseline"' if is_torch else ""
+        yield f"<tr{kind}>{cell(label)}{traffic_cells(row)}{faster}</tr>"
+
+
+def workload_section(workload, problems):
+    head = head_row(["", "launches", "DRAM read", "DRAM write", "of floor", "sectors",
+                     "atomic chain", "modelled", "bound by", "modelled speed-up"])
+    body = [line for problem in problems for line in problem_rows(problem)]
+    return f"<h2>{html.escape(workload)}</h2>{table(head, body)}"
+
+
+def facts(problems):
+    """The headline figures: (figure, sentence)."""
+    for who, (label, _, _) in STYLES.items():
+        ratios = [times_floor(problem.rows[who]) for problem in problems if who in problem.rows]
+        if ratios:
+            yield (f"{report.geometric_mean(ratios):.3f}", f"{label}: DRAM bytes over the fewest "
+                   f"possible, geometric mean of {len(ratios)} problems; the worst is "
+                   f"{max(ratios):.2f}")
+    for who in (("forward", "rowlane"), ("backward_dense", "sorted")):
+        ratios = [speed_up(problem, who) for problem in problems if who in problem.rows]
+        if ratios:
+            yield (format_ratio(report.geometric_mean(ratios)),
+                   f"modelled speed of {STYLES[who][0]} over torch's algorithm, geometric mean")
+
+
+def write_html(path, document, problems):
+    cards = "".join(f'<div class="fact"><b>{html.escape(figure)}</b>{html.escape(text)}</div>'
+                    for figure, text in facts(problems))
+    by_workload = {}
+    for problem in problems:
+        by_workload.setdefault(problem.workload, []).append(problem)
+    sections = "".join(workload_section(*item) for item in by_workload.items())
+    page = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Rowlane traffic</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{report.CSS}</style></head>
+<body>
+<h1>Rowlane traffic</h1><p class="soft">{html.escape(describe(document))}</p>
+<div class="facts">{cards}</div>
+<p>Rowlane's bytes are counts of its own kernels, run thread by thread on an emulated device with a
+cold L2; all times are modelled by a roofline; torch's rows are formulas of what its algorithm does,
+timed by the same roofline. <b>of floor</b>: bytes between DRAM and the L2 over the fewest possible: of
+a gather, the same look-ups by an ideal kernel through the same L2; of the dense gradient, every
+gradient row and index read and the table written once, plus the sort where there is one;
+<b>sectors</b>: bytes that threads asked for, of the 32-byte sectors that they touched;
+<b>atomic chain</b>: the most additions to one address. A scale below 1 means that rows, indices and
+the L2 are that share of the published workload's and the device's.</p>
+<div class="plot">{report.inline_svg(lambda: draw(problems))}</div>
+{sections}
+</body></html>
+"""
+    path.write_text(page, encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=pathlib.Path, help="the file of rowlane-traffic --json")
+    parser.add_argument("--png", type=pathlib.Path, help="default: beside the results")
+    parser.add_argument("--html", type=pathlib.Path, help="default: beside the results")
+    arguments = parser.parse_args()
+    try:
+        document, problems = read_results(arguments.results)
+        png = arguments.png or arguments.results.with_suffix(".png")
+        page = arguments.html or arguments.results.with_suffix(".html")
+        write_png(png, document, problems)
+        write_html(page, document, problems)
+    except (BadResults, OSError) as error:
+        print(f"traffic_report.py: {error}", file=sys.stderr)
+        return 1
+    except KeyError as error:
+        print(f"traffic_report.py: {arguments.results} has a row without {error}.", file=sys.stderr)
+        return 1
+    print(f"Written to {png} and {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
