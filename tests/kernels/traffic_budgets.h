@@ -1,0 +1,83 @@
+// The most that the kernels may move, for each workload at test scale: what they moved when the
+// budget was set, rounded up by 1 %. A change that moves less lowers its budgets; one that moves
+// more says why. The test prints the figures of each row that breaks its budget in the form that
+// they have here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "cuda/types.h"
+#include "index_law.h"
+
+namespace rowlane::kernels {
+
+struct Budget {
+  double times_floor;             // DRAM bytes over the floor of benchmarks/traffic/floors.h
+  double sector_use;              // at least
+  std::int64_t launches;          // with memsets and those of the sort
+  std::int64_t atomic_chain = 0;  // additions to one address
+};
+
+struct BudgetedWorkload {
+  const char* name;  // of the workload in benchmarks/workload.cpp that this is a part of
+  double scale;      // of its rows and indices, and of the L2
+  std::int64_t num_rows;
+  std::int64_t dim;
+  std::int64_t num_indices;
+  ElemType elem_type;
+  IndexType index_type;
+  bench::IndexSource indices;
+  Budget forward;
+  std::optional<Budget> sorted;
+  std::optional<Budget> atomic;
+};
+
+inline constexpr auto kFloat = ElemType::kFloat32;
+inline constexpr auto kBFloat16 = ElemType::kBFloat16;
+inline constexpr auto kInt32 = IndexType::kInt32;
+inline constexpr auto kInt64 = IndexType::kInt64;
+inline constexpr bench::IndexSource kUniform{bench::IndexLaw::kUniform, 0.0};
+constexpr bench::IndexSource zipf(double s) { return {bench::IndexLaw::kZipf, s}; }
+constexpr bench::IndexSource hot_row(double share) { return {bench::IndexLaw::kHotRow, share}; }
+
+// clang-format off
+inline constexpr BudgetedWorkload kTrafficBudgets[] = {
+    // workload       scale      rows    dim  indices  types              law
+    //   forward, {sorted backward}, {atomic backward}
+    {"fastbook",      1.0,        944,    50,     64, kFloat,    kInt64, kUniform,
+     {1.010, 0.842, 1}, {{1.015, 0.840, 4}}, {{1.010, 0.842, 2, 3}}},
+    {"vocab-300",     1.0 / 8,  12500,   300,   1024, kFloat,    kInt64, zipf(1.0),
+     {1.010, 0.926, 1}, {{1.037, 0.923, 5}}, {{1.057, 0.945, 2, 105}}},
+    {"gpt2-llmc",     1.0 / 8,   6282,   768,   1024, kFloat,    kInt64, kUniform,
+     {1.010, 0.968, 1}, {{1.114, 0.965, 5}}, {{1.203, 0.986, 2, 3}}},
+    {"gpt2-llmc",     1.0 / 8,   6282,   768,   1024, kBFloat16, kInt64, zipf(1.0),
+     {1.010, 0.968, 1}, {{1.036, 0.972, 5}}, {}},
+    {"small-vocab",   1.0,       1000,   100,  10000, kFloat,    kInt64, kUniform,
+     {1.010, 0.926, 1}, {{1.050, 0.925, 12}}, {{1.010, 0.926, 2, 35}}},
+    {"small-vocab",   1.0,       4096,   128,  10000, kFloat,    kInt64, hot_row(0.9),
+     {1.010, 0.968, 1}, {{1.034, 0.973, 12}}, {{1.010, 0.968, 2, 8995}}},
+    {"odd-D",         1.0 / 8,  12500,     1,   8192, kFloat,    kInt64, kUniform,
+     {1.010, 0.363, 1}, {{1.310, 0.286, 12}}, {{1.010, 0.363, 2, 14}}},
+    {"odd-D",         1.0 / 8,  12500,     3,   8192, kBFloat16, kInt64, kUniform,
+     {1.010, 0.381, 1}, {{1.285, 0.314, 12}}, {}},
+    {"odd-D",         1.0 / 8,  12500,    50,   8192, kFloat,    kInt64, kUniform,
+     {1.010, 0.842, 1}, {{1.040, 0.844, 12}}, {{1.010, 0.842, 2, 8}}},
+    {"odd-D",         1.0 / 8,  12500,   130,   8192, kFloat,    kInt64, kUniform,
+     {1.028, 0.838, 1}, {{1.072, 0.819, 12}}, {{1.057, 0.853, 2, 12}}},
+    {"odd-D",         1.0 / 8,  12500,   130,   8192, kBFloat16, kInt64, kUniform,
+     {1.010, 0.706, 1}, {{1.034, 0.685, 12}}, {}},
+    {"cuembed-A",     1.0 / 16, 62500,   128,   2048, kFloat,    kInt32, zipf(1.15),
+     {1.010, 0.964, 1}, {{1.021, 0.962, 5}}, {{1.030, 0.964, 2, 311}}},
+    {"cuembed-C",     1.0 / 64, 156250,   32, 131072, kFloat,    kInt64, zipf(1.15),
+     {1.010, 0.990, 1}, {{1.114, 0.947, 14}}, {{1.172, 0.990, 2, 21209}}},
+    {"decode",        1.0 / 16,  8016,  4096,     64, kBFloat16, kInt64, kUniform,
+     {1.010, 0.968, 1}, {}, {}},
+    {"hot-half",      1.0 / 128, 13437,  128,  60703, kFloat,    kInt64, hot_row(0.5),
+     {1.010, 0.968, 1}, {{1.195, 0.968, 12}}, {{1.783, 0.968, 2, 30277}}},
+    {"one-row",       1.0 / 16,    125,  384,  44579, kBFloat16, kInt64, hot_row(1.0),
+     {1.010, 0.975, 1}, {{1.038, 0.938, 10}}, {}},
+};
+// clang-format on
+
+}  // namespace rowlane::kernels
