@@ -1,6 +1,7 @@
 # make bench     compare with torch on this machine: table, JSON, plots     WORKLOADS=… DEVICE=cpu|cuda JSON=FILE ARGS=…
 # make test      build everything and run all tests                         TESTS=REGEX
 # make traffic   count what the kernels move, on an emulated GPU            WORKLOADS=… DEVICE_MODEL=h100|a100|b200|l4 JSON=FILE
+# make gpu-report  on a machine with a GPU: test, measure, compare with the model of it
 # make examples  train on real data
 # make lint      formatting, static analysis, header self-containment       make format mends the formatting
 # make install   into PREFIX (default /usr/local)
@@ -85,6 +86,13 @@ traffic: $(BUILD)/build.ninja data
 	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
 	  $(BUILD)/bin/rowlane-traffic --workload $(WORKLOADS) --device $(DEVICE_MODEL) --json "$(JSON)" $(ARGS)
 	@$(PYTHON) scripts/traffic_report.py "$(JSON)"
+
+.PHONY: gpu-report
+gpu-report: $(SETUP)
+	@$(PYTHON) scripts/gpu_report.py check
+	@$(MAKE) --no-print-directory build data
+	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
+	  $(PYTHON) scripts/gpu_report.py run --build $(BUILD) --results $(RESULTS) --workloads $(WORKLOADS)
 
 .PHONY: examples
 examples: $(BUILD)/build.ninja data
