@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the results of rowlane-traffic: a PNG, and a self-contained HTML page of plots and tables."""
+"""Draws the results of rowlane-traffic: a PNG, and an HTML page of plots and tables."""
 
 import argparse
 import html
@@ -185,14 +185,15 @@ def write_html(path, document, problems):
     sections = "".join(workload_section(*item) for item in by_workload.items())
     page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Rowlane traffic</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>{report.CSS}</style></head>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>{report.CSS}</style></head>
 <body>
 <h1>Rowlane traffic</h1><p class="soft">{html.escape(describe(document))}</p>
 <div class="facts">{cards}</div>
 <p>Rowlane's bytes are counts of its own kernels, run thread by thread on an emulated device with a
 cold L2; all times are modelled by a roofline; torch's rows are formulas of what its algorithm does,
-timed by the same roofline. <b>of floor</b>: bytes between DRAM and the L2 over the fewest possible: of
-a gather, the same look-ups by an ideal kernel through the same L2; of the dense gradient, every
+timed by the same roofline. <b>of floor</b>: bytes between DRAM and the L2 over the fewest possible:
+of a gather, the same look-ups by an ideal kernel through the same L2; of the dense gradient, every
 gradient row and index read and the table written once, plus the sort where there is one;
 <b>sectors</b>: bytes that threads asked for, of the 32-byte sectors that they touched;
 <b>atomic chain</b>: the most additions to one address. A scale below 1 means that rows, indices and

@@ -121,6 +121,7 @@ std::vector<LaunchCounts> one_kernel(const Sizes& sizes) {
 std::vector<LaunchCounts> find_segments(const Sizes& sizes) {
   const std::int64_t list = sizes.num_indices * sizes.index_bytes;
   const std::int64_t segments = sizes.num_segments * sizes.index_bytes;
+  // torch 2.11 sorts by all bits of an index; later versions by those that the table needs.
   const auto key_bits = static_cast<int>(8 * sizes.index_bytes);
   const emulated::Counts sort = emulated::measure([&] {
     emulated::count_sort(sizes.num_indices, key_bits, sizes.index_bytes, sizes.index_bytes);
