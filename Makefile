@@ -30,7 +30,7 @@ PREFIX ?= /usr/local
 export ROWLANE_CUDA
 # A newer CMake than Debian's comes with the toolkit packages.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-export CTEST_PARALLEL_LEVEL ?= 1
+export CTEST_PARALLEL_LEVEL ?= $(shell nproc)
 
 .PHONY: help
 help:
