@@ -146,11 +146,11 @@ def check_all(kernels, table, check_registers):
                 known = lookup(table, kernel, arch)
                 problems += check_figures(kernel, arch, known)
                 if known is not None and kernel.registers < known:
-                    hints.append(f"{kernel.name} sm_{arch}: {known} registers, now {kernel.registers}")
+                    hints.append(f"{kernel.name} sm_{arch}: {kernel.registers}, not {known}")
             findings += [Finding(kernel.name, arch, *problem) for problem in problems]
     if check_registers:
-        names = {name for figures in kernels.values() for name in figures}
-        hints += [f"{name}<{args}> is in the table, but not in the sources"
+        names = set().union(*kernels.values())
+        hints += [f"{name}<{args}> is not in the sources"
                   for name, rows in table["registers"].items() for args in rows
                   if f"{name}<{args}>" not in names and name not in names]
     return findings, hints
@@ -272,7 +272,7 @@ def main():
             print(f"\nExcepted, {exception['check']}: {exception['reason']}")
             print_grouped(group)
     if hints:
-        print("\nBetter than the table:")
+        print("\nFewer registers than in the table:")
         print("\n".join(f"  {hint}" for hint in hints))
     if not same_version:
         print(f"\nFigures are for CUDA {table['cuda']}, found {version}: "
