@@ -43,6 +43,9 @@ void write_json(const std::filesystem::path& path, const Settings& settings,
                 const std::string& date, const std::vector<ProblemReport>& reports) {
   Json document =
       begin_document(settings.device.is_cpu() ? "cpu" : "cuda", device_name(settings.device), date);
+  if (settings.keeps_memory) {
+    document["malloc"] = "keeps freed memory";
+  }
   document["skipped"] = Json::array();
   for (const ProblemReport& report : reports) {
     for (const Result& result : report.results) {

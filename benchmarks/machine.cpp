@@ -54,6 +54,16 @@ std::string first_line_of(const std::string& command) {
   return text;
 }
 
+std::string find_commit() {
+  const char* const given = std::getenv("ROWLANE_COMMIT");
+  if (given != nullptr && *given != '\0') {
+    return given;
+  }
+  const std::string found =
+      first_line_of("git -C '" ROWLANE_BENCH_SOURCE_DIR "' describe --always --dirty 2>/dev/null");
+  return found.empty() ? "unknown" : found;
+}
+
 }  // namespace
 
 bool has_cuda_device() {
@@ -77,13 +87,8 @@ std::optional<std::string> cuda_version() {
 }
 
 std::string commit() {
-  const char* const given = std::getenv("ROWLANE_COMMIT");
-  if (given != nullptr && *given != '\0') {
-    return given;
-  }
-  const std::string found =
-      first_line_of("git -C '" ROWLANE_BENCH_SOURCE_DIR "' describe --always --dirty 2>/dev/null");
-  return found.empty() ? "unknown" : found;
+  static const std::string found = find_commit();
+  return found;
 }
 
 std::string utc_date() {

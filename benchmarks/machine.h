@@ -18,7 +18,8 @@ std::string torch_version();
 // "13.0"; nothing when torch was built without CUDA.
 std::optional<std::string> cuda_version();
 
-// From the environment variable ROWLANE_COMMIT, else from git in the source tree, else "unknown".
+// From the environment variable ROWLANE_COMMIT, else from git in the source tree, else "unknown";
+// as of the first call.
 std::string commit();
 
 // Now, in UTC: "2026-11-22T18:00:00Z".

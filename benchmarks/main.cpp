@@ -1,11 +1,13 @@
 // rowlane-bench: is Rowlane faster than what torch offers, and is it right?
 #include <ATen/Parallel.h>
 #include <c10/util/Exception.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <iostream>
 #include <thread>
 
@@ -38,6 +40,16 @@ struct CommandLine {
   bool is_list = false;
 };
 
+// CLI11's own validator spells out the largest double as the upper bound.
+CLI::Validator above_zero() {
+  return {[](std::string& text) -> std::string {
+            double value = 0.0;
+            const bool is_valid = CLI::detail::lexical_cast(text, value) && value > 0.0;
+            return is_valid ? "" : text + " is not a number above 0.";
+          },
+          ">0"};
+}
+
 void define_options(CLI::App& app, CommandLine& line) {
   Settings& settings = line.settings;
   app.add_option("--workload", settings.workloads,
@@ -47,10 +59,10 @@ void define_options(CLI::App& app, CommandLine& line) {
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   app.add_option("--threads", line.num_threads, "CPU threads; torch's choice by default")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   app.add_option("--json", settings.json_path, "also write the results to this file");
   app.add_option("--budget", settings.budget_s, "seconds of timing per workload")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   app.add_option(
          "--cache", line.cache,
@@ -58,9 +70,12 @@ void define_options(CLI::App& app, CommandLine& line) {
          "GPU, warm on a CPU")
       ->check(CLI::IsMember({"auto", "cold", "warm"}))
       ->capture_default_str();
+  app.add_flag(
+      "--keep-memory", settings.keeps_memory,
+      "malloc keeps what is freed, which spares everyone the page faults of large tensors");
   app.add_option("--one-hot-limit", settings.one_hot_limit_s,
                  "skip a one-hot product whose forward and backward pass would take more seconds")
-      ->check(CLI::NonNegativeNumber);
+      ->check(above_zero());
   app.add_option("--data-dir", settings.data_dir, "where ml-100k/ratings.csv is")
       ->capture_default_str();
   app.add_flag("--quick", settings.is_quick, "tiny problems, to see that everything runs");
@@ -76,13 +91,25 @@ at::Device choose_device(const std::string& name) {
                                                         : at::Device(at::kCPU);
 }
 
+// Minutes of measuring should not end with a file that can't be written.
+void check_writable(const std::filesystem::path& path) {
+  if (!path.empty() && !std::ofstream(path, std::ios::app)) {
+    throw std::invalid_argument("The results could not be written to " + path.string() + ".");
+  }
+}
+
 void complete(CommandLine& line) {
   Settings& settings = line.settings;
+  check_writable(settings.json_path);
   settings.device = choose_device(line.device);
   settings.is_cold = line.cache == "cold" || (line.cache == "auto" && !settings.device.is_cpu());
   settings.max_elems = settings.device.is_cpu() ? kMaxElemsCpu : kMaxElemsGpu;
   if (settings.is_quick) {
     settings.budget_s = std::min(settings.budget_s, kQuickBudgetS);
+  }
+  if (settings.keeps_memory) {
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, -1);
   }
   if (line.num_threads > 0) {
     at::set_num_threads(line.num_threads);
@@ -92,7 +119,7 @@ void complete(CommandLine& line) {
 void warn_when_busy() {
   const double load = load_average();
   if (load > 0.5 * std::thread::hardware_concurrency()) {
-    std::cerr << "rowlane-bench: the machine is busy (load " << load << " on "
+    std::cerr << kProgram << ": the machine is busy (load " << load << " on "
               << std::thread::hardware_concurrency() << " cores), times will be noisy.\n";
   }
 }
@@ -104,6 +131,9 @@ void run(const Settings& settings) {
   std::vector<Workload> workloads =
       plan_workloads(settings.workloads, settings.max_elems, settings.is_quick);
   const std::optional<Ratings> ratings = load_ratings_for(workloads, settings.data_dir, kProgram);
+  if (workloads.empty()) {
+    throw std::runtime_error("There is nothing left to run.");
+  }
   if (settings.device.is_cpu()) {
     warn_when_busy();
   }
@@ -142,8 +172,7 @@ int main(int argc, char** argv) {
   using namespace rowlane::bench;  // NOLINT(google-build-using-namespace)
   CLI::App app(
       "Compares rowlane::embedding with torch::nn::Embedding, parameter indexing and one-hot "
-      "products: "
-      "proves that all agree, then times them side by side.",
+      "products: proves that all agree, then times them side by side.",
       "rowlane-bench");
   CommandLine line;
   line.settings.data_dir = ROWLANE_BENCH_DATA_DIR;
@@ -158,9 +187,9 @@ int main(int argc, char** argv) {
     run(line.settings);
     return EXIT_SUCCESS;
   } catch (const c10::Error& error) {
-    std::cerr << "\nrowlane-bench: " << error.what_without_backtrace() << "\n";
+    std::cerr << kProgram << ": " << error.what_without_backtrace() << "\n";
   } catch (const std::exception& error) {
-    std::cerr << "\nrowlane-bench: " << error.what() << "\n";
+    std::cerr << kProgram << ": " << error.what() << "\n";
   }
   return EXIT_FAILURE;
 }

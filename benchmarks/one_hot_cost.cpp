@@ -59,8 +59,10 @@ Prediction predict(const std::string& name, const Problem& problem, const at::Te
 
 std::int64_t one_hot_bytes(const Problem& problem) {
   constexpr std::int64_t kInt64Bytes = 8;
-  return problem.num_indices() * problem.num_rows * (kInt64Bytes + problem.elem_bytes()) +
-         problem.num_elems() * problem.elem_bytes();
+  const std::int64_t cells = problem.num_indices() * problem.num_rows;
+  const std::int64_t converting = cells * (kInt64Bytes + problem.elem_bytes());
+  const std::int64_t multiplying = (cells + problem.num_elems()) * problem.elem_bytes();
+  return std::max(converting, multiplying);
 }
 
 OneHotVerdict judge_one_hot(const std::string& name, const Problem& problem,
@@ -79,9 +81,9 @@ OneHotVerdict judge_one_hot(const std::string& name, const Problem& problem,
   }
   const Prediction prediction = predict(name, problem, table, indices, output_grad);
   if (prediction.seconds > limit_s) {
-    return {"a forward and backward pass would take " + format_ms(1e3 * prediction.seconds) +
-                " (extrapolated from " + std::to_string(prediction.pilot_sizes[0]) + " and " +
-                std::to_string(prediction.pilot_sizes[1]) + " indices), over the limit of " +
+    return {"would take " + format_ms(1e3 * prediction.seconds) + " (by pilots of " +
+                std::to_string(prediction.pilot_sizes[0]) + " and " +
+                std::to_string(prediction.pilot_sizes[1]) + " indices), limit " +
                 format_ms(1e3 * limit_s),
             prediction.seconds};
   }

@@ -11,8 +11,8 @@
 
 namespace rowlane::bench {
 
-// Bytes of a forward and backward pass: the int64 one-hot matrix and its converted copy exist at
-// the same time.
+// The peak of a forward and backward pass: either while the int64 one-hot matrix and its converted
+// copy both exist, or with the copy, output and gradient.
 std::int64_t one_hot_bytes(const Problem& problem);
 
 struct OneHotVerdict {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
 #include <limits>
 #include <sstream>
 
@@ -40,8 +41,9 @@ struct Place {
 [[noreturn]] void disagree(const char* what, const Place& place, double got, double expected,
                            double allowed) {
   std::ostringstream text;
-  text << what << ", row " << place.row << ", column " << place.column << ": got " << got
-       << ", expected " << expected << " with an error of at most " << allowed;
+  text << what << ", row " << place.row << ", column " << place.column << ": got "
+       << std::setprecision(10) << got << ", expected " << expected << " with an error of at most "
+       << std::setprecision(2) << allowed;
   throw Disagreement(text.str());
 }
 

@@ -14,6 +14,8 @@ struct Settings {
   std::string workloads = "default";
   at::Device device = at::kCPU;
   bool is_cold = false;
+  // malloc does not give freed memory back to the system.
+  bool keeps_memory = false;
   // Tiny problems and few samples: shows that everything runs.
   bool is_quick = false;
   // Seconds of timing per workload.

@@ -90,6 +90,7 @@ void TablePrinter::print_header(const Settings& settings) const {
          "interleaved run, "
       << (settings.is_cold ? "with the last-level cache overwritten before each call"
                            : "with warm caches")
+      << (settings.keeps_memory ? " and a malloc that keeps freed memory" : "")
       << ".\n"
          "  median    of one call; ± is half the distance from the 20th to the 80th percentile\n"
          "  GB/s      bytes of rows read, rows written and indices, over the median\n"

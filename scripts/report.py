@@ -249,7 +249,7 @@ def plot_memory(axes, comparison):
     axes.set_yticks(range(len(peaks)), [style_of(who)[0] for who, _, _ in peaks])
     axes.invert_yaxis()
     axes.margins(x=0.25)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format_bytes(x)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format_bytes(x) if x else "0"))
     axes.set_title(f"peak memory of forward + backward, {problem.workload}\n"
                    f"{problem.title.rsplit(',', 1)[0]}", loc="left", fontweight="bold", fontsize=9)
     soften(axes)
@@ -280,7 +280,8 @@ def describe(document):
     device = document["device"]
     threads = f", {document['threads']} threads" if device["kind"] == "cpu" else ""
     cuda = f" (CUDA {document['cuda']})" if document.get("cuda") else ""
-    return (f"{device['name']}{threads} · torch {document['torch']}{cuda} · "
+    malloc = f" · malloc {document['malloc']}" if document.get("malloc") else ""
+    return (f"{device['name']}{threads} · torch {document['torch']}{cuda}{malloc} · "
             f"commit {document['commit']} · {document['date']}")
 
 
