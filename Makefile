@@ -40,7 +40,7 @@ help:
 setup: $(SETUP)
 $(SETUP): scripts/setup.sh $(wildcard scripts/requirements*.txt)
 	@scripts/setup.sh $@
-$(SETUP_LINT): scripts/setup.sh
+$(SETUP_LINT): scripts/setup.sh scripts/requirements-lint.txt
 	@scripts/setup.sh lint $@
 
 # CMake runs itself again when its files change.
@@ -105,6 +105,6 @@ install: build
 
 .PHONY: lint format
 lint: $(BUILD)/build.ninja $(SETUP_LINT)
-	@scripts/lint.sh $(BUILD)
+	@$(PYTHON) scripts/lint.py $(BUILD)
 format: $(SETUP_LINT)
-	@scripts/lint.sh --fix
+	@$(PYTHON) scripts/lint.py --fix

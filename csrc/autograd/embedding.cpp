@@ -20,8 +20,7 @@ struct LookUp {
 // The rows of a tangent of the table, without the padding row: transpose of embedding_backward.
 at::Tensor gather_tangent(const at::Tensor& table_tangent, const at::Tensor& indices,
                           const LookUp& look_up) {
-  const at::Tensor rows =
-      ops::embedding(table_tangent, indices, look_up.padding_idx, look_up.algorithm);
+  at::Tensor rows = ops::embedding(table_tangent, indices, look_up.padding_idx, look_up.algorithm);
   if (!look_up.padding_idx) {
     return rows;
   }

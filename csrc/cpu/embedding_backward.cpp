@@ -40,7 +40,8 @@ class TableGradient {
     // The path visits the rows in order, and after each of them its gradient rows: shares of the
     // path are shares of the work, whatever the skew. Row r begins at offsets[r] + r.
     const std::int64_t path = groups_.offsets.back() + num_rows_;
-    const std::int64_t hot_count = std::max<std::int64_t>(1024, path / (4 * at::get_num_threads()));
+    const std::int64_t hot_count =
+        std::max<std::int64_t>(1024, path / (std::int64_t{4} * at::get_num_threads()));
     const std::int64_t grain = std::max<std::int64_t>(1, kGrainElems / dim_);
     at::parallel_for(0, path, grain, [&](std::int64_t begin, std::int64_t end) {
       std::vector<Accum<ElemT>> scratch(static_cast<std::size_t>(dim_));

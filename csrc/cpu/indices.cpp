@@ -28,7 +28,7 @@ std::string coordinates(const at::Tensor& indices, std::int64_t position) {
 
 template <typename IndexT>
 void check_indices(std::string_view op, const at::Tensor& indices, std::int64_t num_rows) {
-  const IndexT* const data = indices.const_data_ptr<IndexT>();
+  const auto* const data = indices.const_data_ptr<IndexT>();
   const std::int64_t num_indices = indices.numel();
   const auto is_bad = [num_rows](IndexT index) {
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(index)) >=

@@ -7,7 +7,7 @@
 
 namespace rowlane::nn {
 
-EmbeddingImpl::EmbeddingImpl(EmbeddingOptions options_) : options(std::move(options_)) { reset(); }
+EmbeddingImpl::EmbeddingImpl(EmbeddingOptions options) : options(std::move(options)) { reset(); }
 
 void EmbeddingImpl::reset() {
   const std::int64_t num_rows = options.num_embeddings();

@@ -27,7 +27,7 @@ void expect_fault(const Status& status, const std::string& kernel, const std::st
 
 void expect_success(const Status& status) { EXPECT_TRUE(status.ok()) << status.message(); }
 
-enum class Sync { kNone, kWarp, kBlock };
+enum class Sync : std::uint8_t { kNone, kWarp, kBlock };
 
 // Each thread reads what the thread at the other end of the block wrote.
 template <Sync kSync>

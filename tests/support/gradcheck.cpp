@@ -43,7 +43,7 @@ torch::Tensor forward_jacobian(const TensorFunction& function, const torch::Tens
       const auto dual =
           torch::_make_dual(input.detach().clone(), direction, static_cast<std::int64_t>(level));
       const auto output = function(dual);
-      const auto tangent = output._fw_grad(level);
+      const auto& tangent = output._fw_grad(level);
       rows.push_back((tangent.defined() ? tangent : torch::zeros_like(output)).reshape(-1));
     }
     torch::autograd::ForwardADLevel::release_idx(level);
@@ -53,7 +53,7 @@ torch::Tensor forward_jacobian(const TensorFunction& function, const torch::Tens
 
 ::testing::AssertionResult close(const char* mode, const torch::Tensor& actual,
                                  const torch::Tensor& numerical) {
-  const double error = (actual - numerical).abs().max().item<double>();
+  const auto error = (actual - numerical).abs().max().item<double>();
   if (error <= kTolerance) {
     return ::testing::AssertionSuccess();
   }

@@ -1,6 +1,7 @@
 // References in double precision, and the error that a correct result may have.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <torch/torch.h>
 
 #include <cstdint>
