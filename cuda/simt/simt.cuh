@@ -37,14 +37,8 @@
 #include <cstdint>
 
 #include "cuda/simt/hint.h"
+#include "cuda/simt/warp.h"
 #include "cuda/vec.cuh"
-
-namespace rowlane::simt {
-
-inline constexpr std::uint32_t kFullMask = 0xffffffffU;
-inline constexpr int kWarpSize = 32;
-
-}  // namespace rowlane::simt
 
 #ifdef __CUDACC__
 #include "cuda/simt/cuda/device.cuh"

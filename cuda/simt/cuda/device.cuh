@@ -7,6 +7,10 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "cuda/simt/hint.h"
+#include "cuda/simt/warp.h"
+#include "cuda/vec.cuh"
+
 #define ROWLANE_DEVICE __device__ __forceinline__
 #define ROWLANE_UNROLL _Pragma("unroll")
 

@@ -12,6 +12,9 @@
 #include "cuda/simt/emulated/keywords.h"
 #include "cuda/simt/emulated/numbers.h"
 #include "cuda/simt/emulated/processor.h"
+#include "cuda/simt/hint.h"
+#include "cuda/simt/warp.h"
+#include "cuda/vec.cuh"
 
 namespace rowlane::simt {
 
