@@ -24,7 +24,7 @@ SharedPasses shared_passes(const InstructionLanes& lanes, bool atomic) {
   std::size_t count = 0;
   for (int lane = 0; lane < lanes.count; ++lane) {
     const TraceRecord& record = *lanes.records[static_cast<std::size_t>(lane)];
-    const std::uint64_t end = record.address() + record.bytes();
+    const std::uint64_t end = record.address() + static_cast<std::uint64_t>(record.bytes());
     for (std::uint64_t word = record.address() / kWordBytes; word * kWordBytes < end; ++word) {
       words[count++] = static_cast<std::uint32_t>(word);
     }
