@@ -1,8 +1,6 @@
 #include "one_hot_cost.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 
 #include "format.h"
 #include "implementation.h"
@@ -17,6 +15,8 @@ constexpr double kSmallProduct = 1e8;
 // The pilots take a 1024th and a 256th of the indices, or so many if that is too few to be timed.
 constexpr std::int64_t kFewIndices = 4;
 constexpr std::int64_t kMoreIndices = 16;
+// One pilot is enough when the limit is passed even if only this share of its time is proportional.
+constexpr double kLeastShare = 1.0 / 40;
 // The rest stays for what else is running.
 constexpr double kUsableMemory = 0.85;
 
@@ -34,25 +34,28 @@ double pilot_s(Implementation& implementation, const at::Tensor& indices,
 
 struct Prediction {
   double seconds = 0.0;
-  std::array<std::int64_t, 2> pilot_sizes{};
+  const char* precision = "";
+  std::string pilots;
 };
 
 // The time of a product is a constant, for reading the table and writing its gradient, and a part
 // that is proportional to the number of indices.
-Prediction predict(const std::string& name, const Problem& problem, const at::Tensor& table,
-                   const at::Tensor& indices, const at::Tensor& output_grad) {
-  Implementation implementation = make_one_hot(name, table);
-  const std::int64_t num_indices = problem.num_indices();
-  Prediction prediction;
-  prediction.pilot_sizes = {std::max(kFewIndices, num_indices / 1024),
-                            std::max(kMoreIndices, num_indices / 256)};
-  const auto [few, more] = prediction.pilot_sizes;
+Prediction predict(Implementation implementation, const at::Tensor& indices,
+                   const at::Tensor& output_grad, double limit_s) {
+  const std::int64_t num_indices = indices.numel();
+  const std::int64_t few = std::max(kFewIndices, num_indices / 1024);
+  const std::int64_t more = std::max(kMoreIndices, num_indices / 256);
   pilot_s(implementation, indices, output_grad, few);
   const double few_s = pilot_s(implementation, indices, output_grad, few);
+  const double in_proportion_s =
+      few_s * static_cast<double>(num_indices) / static_cast<double>(few);
+  if (kLeastShare * in_proportion_s > limit_s) {
+    return {in_proportion_s, "up to", "a pilot of " + std::to_string(few)};
+  }
   const double more_s = pilot_s(implementation, indices, output_grad, more);
   const double per_index_s = std::max(0.0, more_s - few_s) / static_cast<double>(more - few);
-  prediction.seconds = more_s + per_index_s * static_cast<double>(num_indices - more);
-  return prediction;
+  return {more_s + per_index_s * static_cast<double>(num_indices - more), "about",
+          "pilots of " + std::to_string(few) + " and " + std::to_string(more)};
 }
 
 }  // namespace
@@ -79,12 +82,11 @@ OneHotVerdict judge_one_hot(const std::string& name, const Problem& problem,
   if (multiplications < kSmallProduct || problem.num_indices() <= kMoreIndices) {
     return {};
   }
-  const Prediction prediction = predict(name, problem, table, indices, output_grad);
+  const Prediction prediction = predict(make_one_hot(name, table), indices, output_grad, limit_s);
   if (prediction.seconds > limit_s) {
-    return {"would take " + format_ms(1e3 * prediction.seconds) + " (by pilots of " +
-                std::to_string(prediction.pilot_sizes[0]) + " and " +
-                std::to_string(prediction.pilot_sizes[1]) + " indices), limit " +
-                format_ms(1e3 * limit_s),
+    return {std::string("would take ") + prediction.precision + " " +
+                format_ms(1e3 * prediction.seconds) + " (by " + prediction.pilots +
+                " indices), limit " + format_ms(1e3 * limit_s),
             prediction.seconds};
   }
   return {"", prediction.seconds};

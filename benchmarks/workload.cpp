@@ -78,7 +78,7 @@ std::vector<Workload> default_workloads() {
        .problems = product({100000}, {300}, {{4096}, {64, 128}}, {kFloat}, {kUniform, zipf(1.0)}),
        .in_default_set = true,
        .compares_memory = true,
-       .one_hot_limit_s = 30.0},
+       .one_hot_limit_s = 15.0},
       {.name = "bert",
        .description = "token table of BERT base, 32 sequences of 128",
        .problems = product({30522}, {768}, {{32, 128}}, {kFloat, kBFloat16}, {kUniform, zipf(1.0)}),
