@@ -42,7 +42,8 @@ GatherPolicy select_gather_policy(std::int64_t num_indices, std::int64_t row_byt
   policy.vec_bytes = access_bytes(address_bits | static_cast<std::uint64_t>(row_bytes));
   const std::int64_t chunks_per_row = row_bytes / policy.vec_bytes;
   policy.lanes_log2 = lanes_log2(chunks_per_row);
-  const std::int64_t rows_per_block = (kBlockThreads >> policy.lanes_log2) * kGatherRowsInFlight;
+  const std::int64_t groups_per_block = kBlockThreads >> policy.lanes_log2;
+  const std::int64_t rows_per_block = groups_per_block * kGatherRowsInFlight;
   policy.blocks = ceil_div(num_indices, rows_per_block);
   const std::int64_t wanted =
       ceil_div(kMinBlocksPerSm * device.num_sms, std::max<std::int64_t>(policy.blocks, 1));

@@ -24,8 +24,8 @@ struct ScatterAtomicKernelArgs {
 template <typename ElemT, int kElems, typename IndexT>
 __global__ void __launch_bounds__(kBlockThreads)
     scatter_atomic_kernel(ScatterAtomicKernelArgs<ElemT, IndexT> args) {
-  const int lanes = 1 << args.lanes_log2;
-  const int lane = simt::thread_id() & (lanes - 1);
+  const std::int64_t lanes = std::int64_t{1} << args.lanes_log2;
+  const std::int64_t lane = simt::thread_id() & (lanes - 1);
   const std::int64_t position =
       (simt::block_id() * kBlockThreads + simt::thread_id()) >> args.lanes_log2;
   if (position >= args.num_indices) {

@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
     if (static_cast<std::uint64_t>(key) >= static_cast<std::uint64_t>(args.num_rows)) {
       continue;
     }
-    const std::int64_t column = (unit % slices) * elems_per_slice + lane * kElems;
+    const std::int64_t column = (unit % slices) * elems_per_slice + std::int64_t{kElems} * lane;
     AccumT sum[kElems] = {};
     sum_run<ElemT, kElems, KeyT>(args, tile_begin, begin, end, column, sum);
     if (column >= args.dim) {

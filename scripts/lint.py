@@ -50,6 +50,15 @@ CODE_RULES = (
     ),
     (r"#\s*include\s*[<\"]torch/torch\.h", "include torch narrowly", "tests/"),
 )
+# What no kernel may contain.
+KERNEL_RULES = (
+    (
+        r"\bargs\s*\.\s*\w+\s*\[|"  # args.p[i]
+        r"(?:[=(,!~?;{+-]|\breturn|\n)\s*\*\s*[A-Za-z_(](?!\s*[>*])|"  # = *p, { *p
+        r"\bargs\s*\.\s*\w+\s*->",
+        "device memory is reached by simt::load, simt::store and their like",
+    ),
+)
 TEXT_RULES = (
     (r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b", "finish it, or open an issue"),
     (r"(?<![\w.$}/-])/(home|root|work|Users|mnt)/", "a path of one machine"),
@@ -150,6 +159,9 @@ def check_rules(_):
         for pattern, why, exempt in CODE_RULES:
             if not relative(file).startswith(exempt):
                 findings += matches(pattern, code, file, why)
+        if file.name.endswith("_kernel.cuh"):
+            for pattern, why in KERNEL_RULES:
+                findings += matches(pattern, code, file, why)
         if file.suffix in HEADER_SUFFIXES and "#pragma once" not in code:
             findings.append(f"{relative(file)}: has no `#pragma once`")
     for file in texts():
@@ -157,7 +169,7 @@ def check_rules(_):
         for pattern, why in TEXT_RULES:
             findings += matches(pattern, text, file, why)
     print(*findings, sep="\n", end="\n" * bool(findings))
-    return len(findings), f"{len(CODE_RULES) + len(TEXT_RULES) + 1} rules"
+    return len(findings), f"{len(CODE_RULES) + len(KERNEL_RULES) + len(TEXT_RULES) + 1} rules"
 
 
 # ---------------------------------------------------------------------------------------------

@@ -150,23 +150,32 @@ ROWLANE_DEVICE T load(const T* p) {
   return __builtin_bit_cast(T, *reinterpret_cast<const Raw<T>*>(p));
 }
 
+// A vector is stored by inline assembly: nvcc splits an ordinary store of values that were just
+// computed into stores of their elements.
 template <Hint kHint = Hint::kNone, typename T>
 ROWLANE_DEVICE void store(T* p, std::type_identity_t<T> value) {
   const Raw<T> raw = __builtin_bit_cast(Raw<T>, value);
-  if constexpr (kHint == Hint::kNone || sizeof(T) < 4 || !kHasL2Policy) {
-    *reinterpret_cast<Raw<T>*>(p) = raw;
-  } else if constexpr (sizeof(T) == 16) {
+  constexpr bool kHinted = kHint != Hint::kNone && sizeof(T) >= 4 && kHasL2Policy;
+  if constexpr (kHinted && sizeof(T) == 16) {
     asm volatile("st.global.L2::cache_hint.v4.u32 [%0], {%1, %2, %3, %4}, %5;" ::"l"(p), "r"(raw.x),
                  "r"(raw.y), "r"(raw.z), "r"(raw.w), "l"(l2_policy<kHint>())
                  : "memory");
-  } else if constexpr (sizeof(T) == 8) {
+  } else if constexpr (kHinted && sizeof(T) == 8) {
     asm volatile("st.global.L2::cache_hint.v2.u32 [%0], {%1, %2}, %3;" ::"l"(p), "r"(raw.x),
                  "r"(raw.y), "l"(l2_policy<kHint>())
                  : "memory");
-  } else {
+  } else if constexpr (kHinted) {
     asm volatile("st.global.L2::cache_hint.u32 [%0], %1, %2;" ::"l"(p), "r"(raw),
                  "l"(l2_policy<kHint>())
                  : "memory");
+  } else if constexpr (sizeof(T) == 16) {
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(p), "r"(raw.x), "r"(raw.y),
+                 "r"(raw.z), "r"(raw.w)
+                 : "memory");
+  } else if constexpr (sizeof(T) == 8) {
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(p), "r"(raw.x), "r"(raw.y) : "memory");
+  } else {
+    *reinterpret_cast<Raw<T>*>(p) = raw;
   }
 }
 

@@ -226,7 +226,7 @@ void L2Model::load_sector(std::size_t set_index, int way, int sector) {
   }
   const unsigned pair = fetch_bytes_ == kSectorBytes ? 1U << sector : 3U << (sector & 2);
   const unsigned missing = pair & ~static_cast<unsigned>(set.valid[w]);
-  traffics_.back().dram_read_bytes += kSectorBytes * std::popcount(missing);
+  traffics_.back().dram_read_bytes += std::int64_t{kSectorBytes} * std::popcount(missing);
   set.valid[w] = static_cast<std::uint8_t>(set.valid[w] | missing);
 }
 
@@ -260,8 +260,8 @@ void L2Model::clean(std::size_t set_index, int way) {
   const auto writer = static_cast<std::size_t>(writers_[set_index * kWays + w]);
   const unsigned dirty = set.dirty[w];
   const unsigned incomplete = dirty & ~static_cast<unsigned>(set.valid[w]);
-  traffics_[writer].dram_write_bytes += kSectorBytes * std::popcount(dirty);
-  traffics_[writer].dram_read_bytes += kSectorBytes * std::popcount(incomplete);
+  traffics_[writer].dram_write_bytes += std::int64_t{kSectorBytes} * std::popcount(dirty);
+  traffics_[writer].dram_read_bytes += std::int64_t{kSectorBytes} * std::popcount(incomplete);
   set.valid[w] = static_cast<std::uint8_t>(set.valid[w] | incomplete);
   set.dirty[w] = 0;
 }

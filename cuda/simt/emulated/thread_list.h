@@ -14,9 +14,9 @@ inline std::string thread_list(const std::vector<int>& threads) {
     while (end < threads.size() && threads[end] == threads[end - 1] + 1) {
       ++end;
     }
-    text += (i == 0 ? "" : ",") + std::to_string(threads[i]);
+    text.append(i == 0 ? "" : ",").append(std::to_string(threads[i]));
     if (end - i > 1) {
-      text += "-" + std::to_string(threads[end - 1]);
+      text.append("-").append(std::to_string(threads[end - 1]));
     }
     i = end;
   }
