@@ -87,9 +87,9 @@ class Sampler {
   // The share is this call's part of the budget.
   void plan_samples(double share_ms, const TimingPlan& plan) {
     const double affordable = share_ms / std::max(sample_cost_ms_, 1e-6);
-    planned_samples_ = static_cast<int>(std::clamp(
-        affordable, static_cast<double>(min_samples_),
-        static_cast<double>(std::max(min_samples_, plan.max_samples))));
+    planned_samples_ =
+        static_cast<int>(std::clamp(affordable, static_cast<double>(min_samples_),
+                                    static_cast<double>(std::max(min_samples_, plan.max_samples))));
   }
 
   // Whether this call takes part in round `round` of `num_rounds`.
