@@ -8,11 +8,25 @@
 namespace rowlane::kernels {
 namespace {
 
+std::int64_t row_stride(const BackwardProblem& problem) {
+  return problem.grad_row_stride < 0 ? problem.dim : problem.grad_row_stride;
+}
+
+Status fill_zero(const BackwardArgs& args, Stream stream) {
+  const BackwardProblem& problem = args.problem;
+  return simt::memset_async(args.rows_out, 0,
+                            problem.num_rows * problem.dim * elem_bytes(problem.elem_type), stream);
+}
+
 Status backward_atomic(const BackwardArgs& args, Stream stream) {
   const BackwardProblem& problem = args.problem;
+  if (problem.target == RowTarget::kDense) {
+    ROWLANE_RETURN_IF_ERROR(fill_zero(args, stream));
+  }
   return scatter_atomic({.grad_output = args.grad_output,
+                         .grad_row_stride = row_stride(problem),
                          .indices = args.indices,
-                         .grad_table = args.grad_table,
+                         .grad_table = args.rows_out,
                          .num_rows = problem.num_rows,
                          .dim = problem.dim,
                          .num_indices = problem.num_indices,
@@ -44,28 +58,45 @@ Status backward_sorted(const BackwardArgs& args, const BackwardPolicy& policy, S
                          .positions = base + plan.positions,
                          .wide_pairs = policy.pairs.wide,
                          .grad_output = args.grad_output,
-                         .grad_table = args.grad_table,
-                         .partials = base + plan.partials,
+                         .grad_row_stride = row_stride(problem),
+                         .target = problem.target,
+                         .rows_out = args.rows_out,
+                         .row_numbers = args.row_numbers,
+                         .num_slots = args.num_slots,
+                         .workspace = base + plan.segments,
                          .num_indices = problem.num_indices,
                          .num_rows = problem.num_rows,
                          .dim = problem.dim,
-                         .elem_type = problem.elem_type},
-                        stream);
+                         .elem_type = problem.elem_type,
+                         .scale_by_count = problem.scale_by_count},
+                        policy.segments, stream);
 }
 
 }  // namespace
 
 Status select_backward_policy(const BackwardProblem& problem, BackwardRequest request,
                               BackwardPolicy* policy) {
+  *policy = {};
   if (request == BackwardRequest::kAtomic) {
     if (problem.elem_type != ElemType::kFloat32 && problem.elem_type != ElemType::kFloat64) {
       return Status::error("the atomic algorithm takes float32 and float64 gradients only");
     }
-    *policy = {.algorithm = BackwardAlgorithm::kAtomic, .pairs = {}};
+    if (problem.target == RowTarget::kCompact || problem.scale_by_count) {
+      return Status::error(
+          "the atomic algorithm makes neither row gradients nor gradients scaled by frequency");
+    }
+    policy->algorithm = BackwardAlgorithm::kAtomic;
     return {};
   }
-  *policy = {.algorithm = BackwardAlgorithm::kSorted,
-             .pairs = select_pair_format(problem.num_rows, problem.num_indices)};
+  const std::int64_t bytes = elem_bytes(problem.elem_type);
+  policy->algorithm = BackwardAlgorithm::kSorted;
+  policy->pairs = select_pair_format(problem.num_rows, problem.num_indices);
+  if (problem.dim > 0) {
+    policy->segments = select_segment_policy(
+        problem.num_rows, problem.dim, problem.num_indices, bytes, problem.target,
+        problem.address_bits | static_cast<std::uint64_t>(row_stride(problem) * bytes),
+        policy->pairs.wide);
+  }
   return {};
 }
 
@@ -91,21 +122,21 @@ Status plan_backward_workspace(const BackwardProblem& problem, const BackwardPol
   ROWLANE_RETURN_IF_ERROR(
       sort_pairs_temp_bytes(problem.num_indices, policy.pairs, &workspace->sort_temp_bytes));
   workspace->sort_temp = take(workspace->sort_temp_bytes);
-  workspace->partials =
-      take(segment_partials_bytes(problem.num_indices, problem.dim, problem.elem_type));
+  workspace->segments =
+      take(segment_workspace_bytes(policy.segments, problem.dim, problem.elem_type));
   workspace->total_bytes = offset;
   return {};
 }
 
 Status backward(const BackwardArgs& args, const BackwardPolicy& policy, Stream stream) {
   const BackwardProblem& problem = args.problem;
-  const std::int64_t table_bytes = problem.num_rows * problem.dim * elem_bytes(problem.elem_type);
-  if (table_bytes == 0) {
-    return {};
-  }
-  ROWLANE_RETURN_IF_ERROR(simt::memset_async(args.grad_table, 0, table_bytes, stream));
-  if (problem.num_indices == 0) {
-    return {};
+  if (problem.num_rows * problem.dim == 0 || problem.num_indices == 0) {
+    if (problem.target == RowTarget::kCompact) {
+      return simt::memset_async(args.num_slots, 0, sizeof(std::int64_t), stream);
+    }
+    return problem.target == RowTarget::kDense && problem.num_rows * problem.dim > 0
+               ? fill_zero(args, stream)
+               : Status{};
   }
   return policy.algorithm == BackwardAlgorithm::kAtomic ? backward_atomic(args, stream)
                                                         : backward_sorted(args, policy, stream);

@@ -1,8 +1,10 @@
-// Backward of the row gather: the dense gradient of the table, by one of two algorithms.
+// Backward of the row gather: the gradient of the table, dense or compact, by one of several
+// algorithms.
 #pragma once
 
 #include <cstdint>
 
+#include "policy.h"
 #include "simt/stream.h"
 #include "sort_pairs.h"
 #include "status.h"
@@ -14,7 +16,13 @@ struct BackwardProblem {
   std::int64_t num_rows = 0;
   std::int64_t dim = 0;
   std::int64_t num_indices = 0;
-  std::int64_t padding_row = -1;  // its gradient is zero; -1 for none
+  std::int64_t padding_row = -1;      // its gradient is zero; -1 for none
+  std::int64_t grad_row_stride = -1;  // elements from row to row of grad_output; -1 for dim
+  // The addresses of grad_output and rows_out or-ed together: 0 stands for any that are multiples
+  // of 16 bytes.
+  std::uint64_t address_bits = 0;
+  RowTarget target = RowTarget::kDense;
+  bool scale_by_count = false;  // divides a row's sum by how often the row was looked up
   ElemType elem_type = ElemType::kFloat32;
   IndexType index_type = IndexType::kInt64;
 };
@@ -30,7 +38,8 @@ enum class BackwardAlgorithm : std::uint8_t {
 
 struct BackwardPolicy {
   BackwardAlgorithm algorithm = BackwardAlgorithm::kSorted;
-  PairFormat pairs;  // of kSorted
+  PairFormat pairs;        // of kSorted
+  SegmentPolicy segments;  // of kSorted
 
   friend bool operator==(const BackwardPolicy&, const BackwardPolicy&) = default;
 };
@@ -41,7 +50,7 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
                               BackwardPolicy* policy);
 
 // Where each part of the workspace starts, in bytes, and its size. kSorted: two copies of the
-// pairs, the sort's own needs, and 2 * dim sums per tile of kSegmentTile indices; kAtomic: nothing.
+// pairs, the sort's own needs, and segment_workspace_bytes(); kAtomic: nothing.
 struct BackwardWorkspace {
   std::int64_t unsorted_keys = 0;
   std::int64_t unsorted_positions = 0;
@@ -49,7 +58,7 @@ struct BackwardWorkspace {
   std::int64_t positions = 0;
   std::int64_t sort_temp = 0;
   std::int64_t sort_temp_bytes = 0;
-  std::int64_t partials = 0;
+  std::int64_t segments = 0;
   std::int64_t total_bytes = 0;
 };
 
@@ -59,14 +68,19 @@ Status plan_backward_workspace(const BackwardProblem& problem, const BackwardPol
 // All pointers are device pointers; grad_output and grad_table are aligned to the element type.
 struct BackwardArgs {
   BackwardProblem problem;
-  const void* grad_output = nullptr;  // [num_indices, dim]
-  const void* indices = nullptr;      // [num_indices]
-  void* grad_table = nullptr;         // out: [num_rows, dim], overwritten
-  void* workspace = nullptr;          // BackwardWorkspace::total_bytes, 256-byte aligned
+  const void* grad_output = nullptr;    // [num_indices, dim]
+  const void* indices = nullptr;        // [num_indices]
+  void* rows_out = nullptr;             // kDense: [num_rows, dim], overwritten; kAdd: added to;
+                                        // kCompact: [min(num_rows, num_indices), dim], as far as
+                                        // num_slots says
+  std::int64_t* row_numbers = nullptr;  // out, kCompact: [min(num_rows, num_indices)]
+  std::int64_t* num_slots = nullptr;    // out, kCompact: [1], how many rows have an index
+  void* workspace = nullptr;            // BackwardWorkspace::total_bytes, 256-byte aligned
 };
 
-// Asynchronous on `stream`, no host synchronisation. grad_table[r] = sum of grad_output[i] over
-// indices[i] == r. An index out of range adds to nothing.
+// Asynchronous on `stream`, no host synchronisation. A row r gets the sum of grad_output[i] over
+// indices[i] == r. An index out of range, or of the padding row, adds to nothing. The policy is
+// select_backward_policy()'s.
 Status backward(const BackwardArgs& args, const BackwardPolicy& policy, Stream stream);
 
 }  // namespace rowlane::kernels

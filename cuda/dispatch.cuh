@@ -37,36 +37,17 @@ Status dispatch_index(IndexType type, F&& f) {
   return Status::error("unknown index type");
 }
 
-// Calls f<kVecBytes>() for an access width from access_bytes(), for the widths from kMinBytes up.
-template <int kMinBytes = 1, typename F>
+// Calls f<kVecBytes>() for an access width from access_bytes(), for the widths from kMinBytes to
+// kMaxBytes.
+template <int kMinBytes = 1, int kMaxBytes = 16, typename F>
 Status dispatch_vec_bytes(int vec_bytes, F&& f) {
-  switch (vec_bytes) {
-    case 16:
-      return f.template operator()<16>();
-    case 8:
-      if constexpr (kMinBytes <= 8) {
-        return f.template operator()<8>();
-      }
-      break;
-    case 4:
-      if constexpr (kMinBytes <= 4) {
-        return f.template operator()<4>();
-      }
-      break;
-    case 2:
-      if constexpr (kMinBytes <= 2) {
-        return f.template operator()<2>();
-      }
-      break;
-    case 1:
-      if constexpr (kMinBytes <= 1) {
-        return f.template operator()<1>();
-      }
-      break;
-    default:
-      break;
+  if constexpr (kMaxBytes > kMinBytes) {
+    if (vec_bytes != kMaxBytes) {
+      return dispatch_vec_bytes<kMinBytes, kMaxBytes / 2>(vec_bytes, f);
+    }
   }
-  return Status::error("rows are not aligned to their element type");
+  return vec_bytes == kMaxBytes ? f.template operator()<kMaxBytes>()
+                                : Status::error("rows are not aligned to their element type");
 }
 
 inline std::uint64_t address(const void* p) { return std::bit_cast<std::uintptr_t>(p); }

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "device_info.h"
+#include "types.h"
 
 namespace rowlane::kernels {
 
@@ -38,13 +39,34 @@ inline constexpr int kBlockThreads = 256;
 // flight, and 4 x 16 bytes x 2048 threads = 128 KiB per SM is several times what an H100 needs.
 inline constexpr int kGatherRowsInFlight = 4;
 
-// Sorted positions per block of the segment reduce: one per thread, so a block finds its runs with
-// one ballot per warp.
-inline constexpr int kSegmentTile = kBlockThreads;
-
-// Gradient rows that a warp of the segment reduce has in flight; more spill at 80 registers for
-// 16-bit types.
+// Gradient rows that a worker of the segment reduce has under way.
 inline constexpr int kSegmentRowsInFlight = 4;
+
+// Blocks of the segment reduce that registers leave room for on an SM: half of its threads.
+inline constexpr int kSegmentBlocksPerSm = 4;
+
+// Blocks that a segment reduce is split into: two full waves of an H100. The number is the same for
+// every device, so that a sum has the same bits on all of them.
+inline constexpr std::int64_t kSegmentBlocks = 2 * kSegmentBlocksPerSm * 132;
+// The fewest worth splitting a row's columns for, where shares can't become shorter.
+inline constexpr std::int64_t kMinSegmentBlocks = 2 * 132;
+
+// Longest share of a block, which bounds its shared memory. Beyond a thousand blocks of this length
+// the number of blocks grows.
+inline constexpr int kMaxShare = 2048;
+// Items of a share: a cut may move by a run of up to a warp's width, at both ends.
+inline constexpr int kMaxShareItems = kMaxShare + 64;
+// Bytes of finished rows that a share gathers before it stores them.
+inline constexpr std::int64_t kMaxTileBytes = 8192;
+// Rows shorter than a sector are gathered.
+inline constexpr std::int64_t kMinDirectRowBytes = 32;
+
+// The combine: threads per block, shares whose ends a block looks at, partials that a thread has
+// under way, and the longest chain of partials that a single warp adds up.
+inline constexpr int kCombineThreads = 1024;
+inline constexpr int kCombineShares = 32;
+inline constexpr int kCombineInFlight = 8;
+inline constexpr int kCombineShort = 16;
 
 struct GatherPolicy {
   int vec_bytes = 1;        // bytes per access
@@ -59,5 +81,26 @@ struct GatherPolicy {
 // split into slices until the device has two blocks per SM.
 GatherPolicy select_gather_policy(std::int64_t num_indices, std::int64_t row_bytes,
                                   std::uint64_t address_bits, const DeviceInfo& device);
+
+struct SegmentPolicy {
+  int vec_bytes = 4;        // bytes per access
+  int lanes_log2 = 0;       // threads that sum a row together
+  std::int64_t slices = 1;  // pieces that a row is split into, over grid y
+  int item_weight = 1;      // of an item and a row's end on the merge path
+  int row_weight = 1;
+  int share = 1;            // length of a block's part of the path
+  int capacity = 1;         // items that a share may have
+  std::int64_t blocks = 0;  // over grid x
+  bool is_staged = false;   // rows are gathered in shared memory
+
+  friend bool operator==(const SegmentPolicy&, const SegmentPolicy&) = default;
+};
+
+// For num_indices gradient rows of dim elements, summed to num_rows rows; address_bits as in
+// access_bytes. A pure function of these, without a device, so that sums have the same bits on all
+// devices.
+SegmentPolicy select_segment_policy(std::int64_t num_rows, std::int64_t dim,
+                                    std::int64_t num_indices, std::int64_t elem_bytes,
+                                    RowTarget target, std::uint64_t address_bits, bool wide_pairs);
 
 }  // namespace rowlane::kernels

@@ -11,9 +11,10 @@ namespace rowlane::kernels {
 
 // All pointers are device pointers, aligned to the element type.
 struct ScatterAtomicArgs {
-  const void* grad_output = nullptr;  // [num_indices, dim]
-  const void* indices = nullptr;      // [num_indices]
-  void* grad_table = nullptr;         // [num_rows, dim], added to
+  const void* grad_output = nullptr;
+  std::int64_t grad_row_stride = 0;  // elements from row to row of grad_output
+  const void* indices = nullptr;     // [num_indices]
+  void* grad_table = nullptr;        // [num_rows, dim], added to
   std::int64_t num_rows = 0;
   std::int64_t dim = 0;
   std::int64_t num_indices = 0;

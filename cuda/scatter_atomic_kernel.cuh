@@ -8,11 +8,12 @@ namespace rowlane::kernels {
 
 template <typename ElemT, typename IndexT>
 struct ScatterAtomicKernelArgs {
-  const ElemT* __restrict__ grad_output;  // [num_indices, dim]
+  const ElemT* __restrict__ grad_output;  // [num_indices] rows, grad_row_stride apart
   const IndexT* __restrict__ indices;     // [num_indices]
   ElemT* __restrict__ grad_table;         // [num_rows, dim]
   std::int64_t num_rows;
   std::int64_t dim;
+  std::int64_t grad_row_stride;
   std::int64_t num_indices;
   std::int64_t padding_row;
   int lanes_log2;
@@ -39,7 +40,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   for (std::int64_t c = lane * kElems; c < args.dim; c += lanes * kElems) {
     const auto grad =
         simt::load_nc<simt::Hint::kEvictFirst>(reinterpret_cast<const simt::Vec<ElemT, kElems>*>(
-            args.grad_output + position * args.dim + c));
+            args.grad_output + position * args.grad_row_stride + c));
     simt::reduce_add(args.grad_table + row * args.dim + c, grad);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "policy.h"
 #include "simt/stream.h"
 #include "status.h"
 #include "types.h"
@@ -11,25 +12,31 @@ namespace rowlane::kernels {
 
 // All pointers are device pointers, aligned to their type.
 struct SegmentReduceArgs {
-  const void* keys = nullptr;         // [num_indices], ascending; keys >= num_rows are skipped
-  const void* positions = nullptr;    // [num_indices]
-  bool wide_pairs = false;            // keys and positions are 64 bits wide instead of 32
-  const void* grad_output = nullptr;  // [num_indices, dim]
-  void* grad_table = nullptr;         // [num_rows, dim]; rows without a key are not written
-  void* partials = nullptr;           // segment_partials_bytes(): scratch
+  const void* keys = nullptr;       // [num_indices], ascending; keys >= num_rows are skipped
+  const void* positions = nullptr;  // [num_indices]
+  bool wide_pairs = false;          // keys and positions are 64 bits wide instead of 32
+  const void* grad_output = nullptr;
+  std::int64_t grad_row_stride = 0;  // elements from row to row of grad_output
+  RowTarget target = RowTarget::kDense;
+  void* rows_out = nullptr;  // kDense, kAdd: [num_rows, dim]; kCompact: [min(both nums), dim]
+  std::int64_t* row_numbers = nullptr;  // kCompact: [min(num_indices, num_rows)], ascending
+  std::int64_t* num_slots = nullptr;    // kCompact: [1], how many of them there are
+  void* workspace = nullptr;            // segment_workspace_bytes(), 256-byte aligned: scratch
   std::int64_t num_indices = 0;
   std::int64_t num_rows = 0;
   std::int64_t dim = 0;
   ElemType elem_type = ElemType::kFloat32;
+  bool scale_by_count = false;  // divides a row's sum by its number of gradients
 };
 
-// Two unfinished sums per tile of kSegmentTile sorted positions: for the run that came in from the
-// tile before and for the one that goes on into the tile after.
-std::int64_t segment_partials_bytes(std::int64_t num_indices, std::int64_t dim, ElemType type);
+// What the segment reduce needs besides the sorted pairs: per block two unfinished sums of dim
+// values, 32 bytes about the runs that cross its edges, and 4 bytes for kCompact.
+std::int64_t segment_workspace_bytes(const SegmentPolicy& policy, std::int64_t dim, ElemType type);
 
-// Two launches, asynchronous on `stream`. Each row is the sum, in double for double and in float
-// for everything else, of its gradient rows in order of position, tile by tile, so the result does
-// not depend on scheduling.
-Status segment_reduce(const SegmentReduceArgs& args, Stream stream);
+// One launch, one more if there is more than one block, and one more for kCompact; asynchronous on
+// `stream`. Each row is the sum, in double for double and in float for everything else, of its
+// gradient rows in order of position, in pieces whose bounds depend on the keys and the policy
+// alone. The policy is select_segment_policy()'s.
+Status segment_reduce(const SegmentReduceArgs& args, const SegmentPolicy& policy, Stream stream);
 
 }  // namespace rowlane::kernels

@@ -1,184 +1,295 @@
 // Device bodies of the segment reduce.
 #pragma once
 
+#include "cuda/block_reduce.cuh"
+#include "cuda/merge_path.cuh"
 #include "cuda/policy.h"
 #include "cuda/simt/simt.cuh"
 
 namespace rowlane::kernels {
 
-template <typename ElemT, typename KeyT>
-struct SegmentReduceKernelArgs {
-  using AccumT = simt::Accum<ElemT>;
-  const KeyT* __restrict__ keys;          // [num_indices], ascending
-  const KeyT* __restrict__ positions;     // [num_indices]
-  const ElemT* __restrict__ grad_output;  // [num_indices, dim]
-  ElemT* __restrict__ grad_table;         // [num_rows, dim]
-  AccumT* __restrict__ partials;  // [num_tiles, 2, dim]: run from the tile before, run into the
-                                  // tile after
-  std::int64_t num_indices;
-  std::int64_t num_rows;
-  std::int64_t dim;
+// What a block knows of the runs that cross its share's edges.
+struct ShareEdges {
+  std::int64_t tail_row;   // the row of the partial that goes on behind the share, -1 for none
+  std::int64_t tail_slot;  // its slot
+  std::int64_t tail_item;  // where the run begins, or the share
+  std::int64_t head_item;  // where the run from before ends; -1 if not in this share
 };
 
-inline constexpr int kSegmentWarps = kBlockThreads / simt::kWarpSize;
+template <typename Source, typename Sink, typename KeyT>
+struct SegmentReduceKernelArgs {
+  using AccumT = simt::Accum<typename Sink::Elem>;
+  ReduceArgs<Source, Sink> reduce;
+  MergePath<KeyT> path;
+  const KeyT* __restrict__ positions;  // [num_items]
+  AccumT* __restrict__ partials;       // [num_blocks, 2, dim]
+  ShareEdges* __restrict__ edges;      // [num_blocks]
+  // Of ranked sinks only: the runs that begin in each share [num_blocks], and how many rows there
+  // are.
+  std::int32_t* __restrict__ share_runs;
+  std::int64_t* __restrict__ num_slots;
+  std::int64_t num_blocks;
+  int share;     // length of a block's path
+  int capacity;  // items that a share may have
+};
 
-// Sums items [begin, end) of a tile, in order, for kElems neighbouring elements of a row, starting
-// at column.
-template <typename ElemT, int kElems, typename KeyT>
-ROWLANE_DEVICE void sum_run(const SegmentReduceKernelArgs<ElemT, KeyT>& args,
-                            std::int64_t tile_begin, int begin, int end, std::int64_t column,
-                            simt::Accum<ElemT> (&sum)[kElems]) {
-  const bool active = column < args.dim;
-  for (int base = begin; base < end; base += simt::kWarpSize) {
-    const int lane_item = base + simt::lane_id();
-    const KeyT lane_position =
-        lane_item < end ? simt::load_nc(args.positions + tile_begin + lane_item) : KeyT{};
-    const int count = end - base < simt::kWarpSize ? end - base : simt::kWarpSize;
-    for (int i = 0; i < count; i += kSegmentRowsInFlight) {
-      simt::Vec<ElemT, kElems> grad[kSegmentRowsInFlight];
-      ROWLANE_UNROLL
-      for (int k = 0; k < kSegmentRowsInFlight; ++k) {
-        const auto position = static_cast<std::int64_t>(
-            simt::shfl(simt::kFullMask, lane_position, (i + k) & (simt::kWarpSize - 1)));
-        if (active && i + k < count) {
-          grad[k] = simt::load_nc<simt::Hint::kEvictFirst>(
-              reinterpret_cast<const simt::Vec<ElemT, kElems>*>(args.grad_output +
-                                                                position * args.dim + column));
-        }
-      }
-      ROWLANE_UNROLL
-      for (int k = 0; k < kSegmentRowsInFlight; ++k) {
-        if (active && i + k < count) {
-          ROWLANE_UNROLL
-          for (int e = 0; e < kElems; ++e) {
-            sum[e] += simt::to_accum(grad[k].v[e]);
-          }
-        }
+// Where the shares of a block begin and end; the first two warps search.
+template <typename KeyT>
+struct ShareCuts {
+  static ROWLANE_DEVICE simt::Shared<std::int64_t> cuts() {
+    return simt::shared<struct Cuts, std::int64_t, 6>();
+  }
+  static ROWLANE_DEVICE void find(const MergePath<KeyT>& path, int share) {
+    const int warp = simt::warp_id();
+    if (warp < 2) {
+      const PathCut cut = path.cut((simt::block_id() + warp) * share);
+      if (simt::lane_id() == 0) {
+        cuts().store(3 * warp, cut.item);
+        cuts().store(3 * warp + 1, cut.row);
+        cuts().store(3 * warp + 2, static_cast<std::int64_t>(cut.inside_run));
       }
     }
   }
+  static ROWLANE_DEVICE PathCut load(int which) {
+    return {cuts().load(3 * which), cuts().load(3 * which + 1), cuts().load(3 * which + 2) != 0};
+  }
+};
+
+// Sum over a warp, in all of its lanes.
+template <typename T>
+ROWLANE_DEVICE T warp_sum(T value) {
+  ROWLANE_UNROLL
+  for (int step = simt::kWarpSize / 2; step > 0; step /= 2) {
+    value += simt::shfl_xor(simt::kFullMask, value, step);
+  }
+  return value;
 }
 
-// Sums the runs of one tile of kSegmentTile sorted positions per block. The block finds the runs'
-// heads with a ballot per warp; then each warp owns (run, slice) pairs, a slice being 32 * kElems
-// neighbouring elements of the row, and sums the run's gradient rows in order. A run inside the
-// tile is stored to the table; one that touches the tile's edge and goes on there leaves its sum in
-// the tile's partials. Shared memory: the tile's keys with a neighbour on each side, the heads, the
-// heads per warp. No atomics; each row or partial is written by one warp, and which one depends
-// only on the keys, so the result is the same in every run.
-template <typename ElemT, int kElems, typename KeyT>
-__global__ void __launch_bounds__(kBlockThreads, 2)
-    segment_reduce_kernel(SegmentReduceKernelArgs<ElemT, KeyT> args) {
-  using AccumT = simt::Accum<ElemT>;
-  const auto keys = simt::shared<struct SegmentKeys, KeyT, kSegmentTile + 2>();
-  const auto heads = simt::shared<struct SegmentHeads, int, kSegmentTile>();
-  const auto head_counts = simt::shared<struct SegmentHeadCounts, int, kSegmentWarps>();
+// Counts the runs that begin in each share. One block per share; writes its own number. Shared
+// memory: the share's cuts, a number per warp.
+template <typename KeyT>
+__global__ void __launch_bounds__(kBlockThreads)
+    count_runs_kernel(MergePath<KeyT> path, std::int32_t* __restrict__ share_runs, int share) {
+  const auto warp_runs =
+      simt::shared<struct WarpRuns, std::int32_t, kBlockThreads / simt::kWarpSize>();
+  ShareCuts<KeyT>::find(path, share);
+  simt::sync_block();
+  const std::int64_t end = ShareCuts<KeyT>::load(1).item;
+  std::int32_t runs = 0;
+  for (std::int64_t i = ShareCuts<KeyT>::load(0).item + simt::thread_id(); i < end;
+       i += kBlockThreads) {
+    runs += static_cast<std::int32_t>(i == 0 || simt::load_nc(path.keys + i - 1) !=
+                                                    simt::load_nc(path.keys + i));
+  }
+  runs = warp_sum(runs);
+  if (simt::lane_id() == 0) {
+    warp_runs.store(simt::warp_id(), runs);
+  }
+  simt::sync_block();
+  if (simt::thread_id() == 0) {
+    std::int32_t total = 0;
+    for (int w = 0; w < kBlockThreads / simt::kWarpSize; ++w) {
+      total += warp_runs.load(w);
+    }
+    simt::store(share_runs + simt::block_id(), total);
+  }
+}
+
+// Sums one share of the merge path per block, and slice of the row per grid y. Shared memory: the
+// share's keys and positions, and what BlockReduce needs. No atomics; a block writes the rows that
+// it finishes, its partials and its edges.
+template <typename Source, typename Sink, int kElems, typename KeyT>
+__global__ void __launch_bounds__(kBlockThreads, kSegmentBlocksPerSm)
+    segment_reduce_kernel(SegmentReduceKernelArgs<Source, Sink, KeyT> args) {
+  using Elem = typename Sink::Elem;
+  const int thread = simt::thread_id();
+  const std::int64_t block = simt::block_id();
+  const auto runs_before = simt::shared<struct RunsBefore, std::int64_t, 1>();
+  const auto keys = simt::shared_dynamic<KeyT>();
+  const auto positions = simt::shared_dynamic<KeyT>(args.capacity * static_cast<int>(sizeof(KeyT)));
+  const auto tile = simt::shared_dynamic<Elem>(2 * args.capacity * static_cast<int>(sizeof(KeyT)));
+
+  ShareCuts<KeyT>::find(args.path, args.share);
+  if constexpr (Sink::kRanked) {
+    if (simt::warp_id() == 2) {
+      std::int64_t runs = 0;
+      for (std::int64_t b = simt::lane_id(); b < block; b += simt::kWarpSize) {
+        runs += simt::load_nc(args.share_runs + b);
+      }
+      runs = warp_sum(runs);
+      if (simt::lane_id() == 0) {
+        runs_before.store(0, runs);
+      }
+    }
+  }
+  simt::sync_block();
+  const PathCut begin = ShareCuts<KeyT>::load(0);
+  const PathCut end = ShareCuts<KeyT>::load(1);
+  const int items = static_cast<int>(end.item - begin.item);
+  for (int i = thread; i < items; i += kBlockThreads) {
+    keys.store(i, simt::load_nc(args.path.keys + begin.item + i));
+    positions.store(i, simt::load_nc(args.positions + begin.item + i));
+  }
+  simt::sync_block();
+
+  BlockShare share{.items = items,
+                   .first_row = begin.row,
+                   .end_row = end.row,
+                   .continues = begin.inside_run,
+                   .continued = end.inside_run};
+  if constexpr (Sink::kFillsEmptyRows) {
+    const std::int64_t path_begin = block * args.share;
+    const std::int64_t path_end =
+        path_begin + args.share < args.path.length() ? path_begin + args.share : args.path.length();
+    share.path_length = static_cast<int>(path_end - path_begin);
+    share.path_begin = static_cast<int>(args.path.item_weight * begin.item +
+                                        args.path.row_weight * begin.row - path_begin);
+  } else {
+    if (items > 0) {
+      share.first_row = static_cast<std::int64_t>(keys.load(0));
+      share.end_row =
+          static_cast<std::int64_t>(keys.load(items - 1)) + static_cast<int>(!end.inside_run);
+    }
+    share.path_length = items * args.path.item_weight;
+    share.path_begin = 0;
+  }
+  const BlockReduce<Source, Sink, kElems, KeyT> reduce{
+      args.reduce, share, keys, positions, tile, args.partials + block * 2 * args.reduce.dim};
+  bool skips_last = false;  // the last run is of indices to skip
+  if constexpr (Sink::kRanked) {
+    reduce.find_run_begins();
+    const int runs = items > 0 ? reduce.runs_until(items - 1) : 0;
+    skips_last = items > 0 && share.end_row > args.reduce.num_rows;
+    share.first_slot = runs_before.load(0) - static_cast<int>(share.continues);
+    share.end_slot =
+        share.first_slot + runs + static_cast<int>(items > 0 && !share.continued && !skips_last);
+    if (thread == 0 && block + 1 == args.num_blocks && simt::block_id_y() == 0) {
+      simt::store(args.num_slots, share.end_slot);
+    }
+  } else {
+    share.first_slot = share.first_row;
+    share.end_slot = share.end_row < args.reduce.num_rows ? share.end_row : args.reduce.num_rows;
+  }
+  if (thread == 0 && simt::block_id_y() == 0) {
+    const bool has_tail =
+        share.continued && !share.is_inside_run() && share.end_row < args.reduce.num_rows;
+    ShareEdges* const edges = args.edges + block;
+    simt::store(&edges->tail_row, has_tail ? share.end_row : -1);
+    simt::store(&edges->tail_slot, share.end_slot);
+    simt::store(&edges->tail_item, has_tail ? begin.item + reduce.lower_bound(share.end_row) : 0);
+    simt::store(&edges->head_item,
+                share.is_inside_run() ? -1 : begin.item + reduce.lower_bound(share.first_row + 1));
+  }
+  reduce.run();
+}
+
+// Finishes the rows whose run crosses a share's edge. A block looks at the edges of kCombineShares
+// shares, and at 32 columns (grid y); for each partial that goes on behind its share, it adds what
+// follows in order: one warp if that is short, else the whole block, each warp a piece. Shared
+// memory: the lengths of the chains, a sum per thread. No atomics; a row is written by the block at
+// whose share's end its run first crosses.
+template <typename Source, typename Sink, typename KeyT>
+__global__ void __launch_bounds__(kCombineThreads)
+    segment_combine_kernel(SegmentReduceKernelArgs<Source, Sink, KeyT> args) {
+  using AccumT = simt::Accum<typename Sink::Elem>;
+  constexpr int kWarps = kCombineThreads / simt::kWarpSize;
+  const auto lengths = simt::shared<struct ChainLengths, int, kCombineShares>();
+  const auto warp_ends = simt::shared<struct WarpEnds, int, kWarps>();
+  const auto sums = simt::shared<struct WarpSums, AccumT, kCombineThreads>();
   const int thread = simt::thread_id();
   const int lane = simt::lane_id();
   const int warp = simt::warp_id();
-  const std::int64_t tile = simt::block_id();
-  const std::int64_t tile_begin = tile * kSegmentTile;
-  const int items = args.num_indices - tile_begin < kSegmentTile
-                        ? static_cast<int>(args.num_indices - tile_begin)
-                        : kSegmentTile;
+  const std::int64_t dim = args.reduce.dim;
+  const std::int64_t column =
+      static_cast<std::int64_t>(simt::block_id_y()) * simt::kWarpSize + lane;
+  const bool is_active = column < dim;
+  const std::int64_t first = simt::block_id() * kCombineShares;
 
-  // keys(i + 1) is the key of item i; the neighbours outside of the list have a key that no item
-  // has.
-  const auto no_key = static_cast<KeyT>(args.num_rows + 1);
-  for (int i = thread; i < items + 2; i += kBlockThreads) {
-    const std::int64_t item = tile_begin + i - 1;
-    keys.store(i, item >= 0 && item < args.num_indices ? simt::load_nc(args.keys + item) : no_key);
+  // The sum of the first partials of shares [begin, end), in order.
+  const auto sum_heads = [&](std::int64_t begin, std::int64_t end) {
+    AccumT sum = 0;
+    for (std::int64_t b = begin; b < end; b += kCombineInFlight) {
+      AccumT head[kCombineInFlight];
+      ROWLANE_UNROLL
+      for (int k = 0; k < kCombineInFlight; ++k) {
+        head[k] = b + k < end && is_active
+                      ? simt::load_nc(args.partials + (b + k) * 2 * dim + column)
+                      : AccumT{0};
+      }
+      ROWLANE_UNROLL
+      for (int k = 0; k < kCombineInFlight; ++k) {
+        sum += head[k];
+      }
+    }
+    return sum;
+  };
+  // The row at whose end is share `b`, with its last share and the sum of its heads.
+  const auto finish = [&](std::int64_t b, std::int64_t last, AccumT heads) {
+    if (is_active) {
+      AccumT sum[1] = {simt::load_nc(args.partials + (b * 2 + 1) * dim + column) + heads};
+      if (args.reduce.scale_by_count) {
+        sum[0] /= static_cast<AccumT>(simt::load_nc(&(args.edges + last)->head_item) -
+                                      simt::load_nc(&(args.edges + b)->tail_item));
+      }
+      args.reduce.sink.store(simt::load_nc(&(args.edges + b)->tail_slot),
+                             simt::load_nc(&(args.edges + b)->tail_row), column, sum);
+    }
+  };
+  const auto is_last = [&](std::int64_t b) {
+    return b >= args.num_blocks || simt::load_nc(&(args.edges + b)->head_item) >= 0;
+  };
+
+  for (int i = warp; i < kCombineShares; i += kWarps) {
+    const std::int64_t b = first + i;
+    const bool has_tail =
+        b + 1 < args.num_blocks && simt::load_nc(&(args.edges + b)->tail_row) >= 0;
+    int length = 0;  // shares that the row goes on in
+    if (has_tail) {
+      const std::uint32_t ends = simt::ballot(simt::kFullMask, is_last(b + 1 + lane));
+      length = ends != 0 ? simt::ffs(ends) : simt::kWarpSize + 1;
+      if (length <= kCombineShort) {
+        finish(b, b + length, sum_heads(b + 1, b + 1 + length));
+      }
+    }
+    if (lane == 0) {
+      lengths.store(i, length);
+    }
   }
   simt::sync_block();
 
-  const bool is_head =
-      thread < items && (thread == 0 || keys.load(thread) != keys.load(thread + 1));
-  const std::uint32_t warp_heads = simt::ballot(simt::kFullMask, is_head);
-  if (lane == 0) {
-    head_counts.store(warp, simt::popc(warp_heads));
-  }
-  simt::sync_block();
-  int heads_before = 0;
-  int num_runs = 0;
-  ROWLANE_UNROLL
-  for (int w = 0; w < kSegmentWarps; ++w) {
-    const int count = head_counts.load(w);
-    heads_before += w < warp ? count : 0;
-    num_runs += count;
-  }
-  if (is_head) {
-    heads.store(heads_before + simt::popc(warp_heads & ((1U << lane) - 1U)), thread);
-  }
-  simt::sync_block();
-
-  const auto elems_per_slice = static_cast<std::int64_t>(simt::kWarpSize) * kElems;
-  const std::int64_t slices = (args.dim + elems_per_slice - 1) / elems_per_slice;
-  for (std::int64_t unit = warp; unit < num_runs * slices; unit += kSegmentWarps) {
-    const int run = static_cast<int>(unit / slices);
-    const int begin = heads.load(run);
-    const int end = run + 1 < num_runs ? heads.load(run + 1) : items;
-    const KeyT key = keys.load(begin + 1);
-    if (static_cast<std::uint64_t>(key) >= static_cast<std::uint64_t>(args.num_rows)) {
+  for (int i = 0; i < kCombineShares; ++i) {
+    if (lengths.load(i) <= kCombineShort) {
       continue;
     }
-    const std::int64_t column = (unit % slices) * elems_per_slice + std::int64_t{kElems} * lane;
-    AccumT sum[kElems] = {};
-    sum_run<ElemT, kElems, KeyT>(args, tile_begin, begin, end, column, sum);
-    if (column >= args.dim) {
-      continue;
-    }
-    const bool from_before = begin == 0 && keys.load(0) == key;
-    const bool into_next = end == items && keys.load(items + 1) == key;
-    if (from_before || into_next) {
-      AccumT* const partial =
-          args.partials + (tile * 2 + (from_before ? 0 : 1)) * args.dim + column;
-      ROWLANE_UNROLL
-      for (int e = 0; e < kElems; ++e) {
-        simt::store(partial + e, sum[e]);
+    const std::int64_t begin = first + i + 1;
+    std::int64_t last = begin;
+    for (bool found = false; !found;) {
+      const std::uint32_t ends = simt::ballot(simt::kFullMask, is_last(last + thread));
+      if (lane == 0) {
+        warp_ends.store(warp, ends != 0 ? simt::ffs(ends) - 1 : simt::kWarpSize);
       }
-    } else {
-      simt::Vec<ElemT, kElems> total;
-      ROWLANE_UNROLL
-      for (int e = 0; e < kElems; ++e) {
-        total.v[e] = simt::from_accum<ElemT>(sum[e]);
+      simt::sync_block();
+      for (int w = 0; w < kWarps && !found; ++w) {
+        const int end = warp_ends.load(w);
+        last += end;
+        found = end < simt::kWarpSize;
       }
-      simt::store(reinterpret_cast<simt::Vec<ElemT, kElems>*>(
-                      args.grad_table + static_cast<std::int64_t>(key) * args.dim + column),
-                  total);
+      simt::sync_block();
     }
-  }
-}
-
-// Finishes the rows whose run crosses a tile's edge. One warp looks at each edge; if a run begins
-// in the tile before it and goes on behind it, the warp adds that run's partials in tile order and
-// stores the row. No shared memory, no atomics; a row is written by the one warp at whose edge its
-// run first crosses.
-template <typename ElemT, typename KeyT>
-__global__ void __launch_bounds__(kBlockThreads)
-    segment_combine_kernel(SegmentReduceKernelArgs<ElemT, KeyT> args) {
-  const std::int64_t tile = simt::block_id() * kSegmentWarps + simt::warp_id();
-  const std::int64_t edge = (tile + 1) * kSegmentTile;
-  if (edge >= args.num_indices) {
-    return;
-  }
-  const KeyT key = simt::load_nc(args.keys + edge);
-  if (static_cast<std::uint64_t>(key) >= static_cast<std::uint64_t>(args.num_rows) ||
-      simt::load_nc(args.keys + edge - 1) != key) {
-    return;
-  }
-  const std::int64_t tile_begin = tile * kSegmentTile;
-  if (tile > 0 && simt::load_nc(args.keys + tile_begin - 1) == key) {
-    return;
-  }
-  for (std::int64_t column = simt::lane_id(); column < args.dim; column += simt::kWarpSize) {
-    auto sum = simt::load_nc(args.partials + (tile * 2 + 1) * args.dim + column);
-    for (std::int64_t next = tile + 1; next * kSegmentTile < args.num_indices &&
-                                       simt::load_nc(args.keys + next * kSegmentTile) == key;
-         ++next) {
-      sum += simt::load_nc(args.partials + next * 2 * args.dim + column);
+    const std::int64_t end = last + 1;
+    const std::int64_t piece = (end - begin + kWarps - 1) / kWarps;
+    const std::int64_t piece_begin = begin + warp * piece < end ? begin + warp * piece : end;
+    const std::int64_t piece_end = piece_begin + piece < end ? piece_begin + piece : end;
+    sums.store(thread, sum_heads(piece_begin, piece_end));
+    simt::sync_block();
+    if (warp == 0) {
+      AccumT heads = 0;
+      for (int w = 0; w < kWarps; ++w) {
+        heads += sums.load(w * simt::kWarpSize + lane);
+      }
+      finish(first + i, last, heads);
     }
-    simt::store(args.grad_table + static_cast<std::int64_t>(key) * args.dim + column,
-                simt::from_accum<ElemT>(sum));
+    simt::sync_block();
   }
 }
 

@@ -23,6 +23,13 @@ constexpr std::int64_t elem_bytes(ElemType type) {
   return 0;
 }
 
+// Where the sums of a backward go.
+enum class RowTarget : std::uint8_t {
+  kDense,    // a table that is overwritten: sums, and zeros for the rows without an index
+  kAdd,      // a table that they are added to
+  kCompact,  // the row gradient: the rows that have an index, ascending, and their sums
+};
+
 // Sums are accumulated in double for double and in float for everything else.
 constexpr std::int64_t accum_bytes(ElemType type) { return type == ElemType::kFloat64 ? 8 : 4; }
 

@@ -114,7 +114,7 @@ Traffic TrafficMeter::backward(kernels::BackwardRequest request) const {
         return kernels::backward({.problem = backward_problem,
                                   .grad_output = output_,
                                   .indices = indices_,
-                                  .grad_table = table_,
+                                  .rows_out = table_,
                                   .workspace = workspace.get()},
                                  policy, nullptr);
       },

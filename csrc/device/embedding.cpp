@@ -7,6 +7,8 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/library.h>
 
+#include <bit>
+
 #include "csrc/device/stream.h"
 #include "cuda/backward.h"
 #include "cuda/gather.h"
@@ -37,6 +39,10 @@ kernels::ElemType elem_type(const at::Tensor& tensor) {
     default:
       return kernels::ElemType::kBFloat16;
   }
+}
+
+std::uint64_t address_bits(const at::Tensor& tensor) {
+  return std::bit_cast<std::uintptr_t>(tensor.const_data_ptr());
 }
 
 BackwardRequest backward_request(std::string_view op, std::string_view algorithm) {
@@ -86,10 +92,12 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
 
   const at::Tensor grad = grad_output.contiguous();
   const at::Tensor index_list = indices.contiguous();
+  at::Tensor grad_table = at::empty({num_embeddings, grad.size(-1)}, grad.options());
   const kernels::BackwardProblem problem{.num_rows = num_embeddings,
                                          .dim = grad.size(-1),
                                          .num_indices = index_list.numel(),
                                          .padding_row = padding_idx.value_or(-1),
+                                         .address_bits = address_bits(grad) | address_bits(grad_table),
                                          .elem_type = elem_type(grad),
                                          .index_type = index_type(index_list)};
   kernels::BackwardPolicy policy;
@@ -98,11 +106,10 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
   kernels::BackwardWorkspace plan;
   check_status(kOp, kernels::plan_backward_workspace(problem, policy, &plan));
   const at::Tensor workspace = at::empty({plan.total_bytes}, grad.options().dtype(at::kByte));
-  at::Tensor grad_table = at::empty({num_embeddings, problem.dim}, grad.options());
   check_status(kOp, kernels::backward({.problem = problem,
                                        .grad_output = grad.const_data_ptr(),
                                        .indices = index_list.const_data_ptr(),
-                                       .grad_table = grad_table.mutable_data_ptr(),
+                                       .rows_out = grad_table.mutable_data_ptr(),
                                        .workspace = workspace.mutable_data_ptr()},
                                       policy, current_stream(grad.device())));
   return grad_table;

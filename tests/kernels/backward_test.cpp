@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -44,56 +45,117 @@ std::vector<T> random_integers(std::size_t count) {
   return values;
 }
 
+bool is_summed(const Problem& problem, std::int64_t row) {
+  return row >= 0 && row < problem.num_rows && row != problem.padding_row;
+}
+
+std::vector<std::int64_t> counts_of(const Problem& problem) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(problem.num_rows));
+  for (const std::int64_t row : problem.indices) {
+    if (is_summed(problem, row)) {
+      ++counts[static_cast<std::size_t>(row)];
+    }
+  }
+  return counts;
+}
+
 // Sums of small integers are exact in every type that is used here, in any order.
 template <typename T>
-std::vector<double> oracle(const Problem& problem, const std::vector<T>& grad_output) {
+std::vector<double> oracle(const Problem& problem, const std::vector<T>& grad_output,
+                           std::int64_t row_stride) {
   std::vector<double> sums(static_cast<std::size_t>(problem.num_rows * problem.dim));
   for (std::size_t i = 0; i < problem.indices.size(); ++i) {
     const std::int64_t row = problem.indices[i];
-    if (row < 0 || row >= problem.num_rows || row == problem.padding_row) {
-      continue;
-    }
-    for (std::int64_t c = 0; c < problem.dim; ++c) {
+    for (std::int64_t c = 0; is_summed(problem, row) && c < problem.dim; ++c) {
       sums[static_cast<std::size_t>(row * problem.dim + c)] += static_cast<double>(simt::to_accum(
-          grad_output[i * static_cast<std::size_t>(problem.dim) + static_cast<std::size_t>(c)]));
+          grad_output[static_cast<std::size_t>(static_cast<std::int64_t>(i) * row_stride + c)]));
     }
   }
   return sums;
 }
 
-// `wide` forces 64-bit pairs, which no test could afford to need.
+struct Variant {
+  BackwardRequest request = BackwardRequest::kSorted;
+  RowTarget target = RowTarget::kDense;
+  bool wide = false;  // forces 64-bit pairs, which no test could afford to need
+  bool scale_by_count = false;
+  bool is_expanded = false;  // all gradient rows are the same one
+};
+
 template <typename T>
-void expect_summed(const Problem& problem, BackwardRequest request, bool wide = false) {
-  const auto grad_output =
-      random_integers<T>(problem.indices.size() * static_cast<std::size_t>(problem.dim));
-  const DeviceArray<T> device_grad(grad_output);
-  const DeviceArray<std::int64_t> device_indices(problem.indices);
-  const DeviceArray<T> grad_table(static_cast<std::size_t>(problem.num_rows * problem.dim));
+void expect_summed(const Problem& problem, const Variant& variant) {
+  const auto num_indices = static_cast<std::int64_t>(problem.indices.size());
   const BackwardProblem sizes{.num_rows = problem.num_rows,
                               .dim = problem.dim,
-                              .num_indices = static_cast<std::int64_t>(problem.indices.size()),
+                              .num_indices = num_indices,
                               .padding_row = problem.padding_row,
+                              .grad_row_stride = variant.is_expanded ? 0 : problem.dim,
+                              .target = variant.target,
+                              .scale_by_count = variant.scale_by_count,
                               .elem_type = kElemType<T>,
                               .index_type = IndexType::kInt64};
+  const std::int64_t grad_rows = variant.is_expanded ? 1 : num_indices;
+  const auto grad_output = random_integers<T>(static_cast<std::size_t>(grad_rows * problem.dim));
+  const DeviceArray<T> device_grad(grad_output);
+  const DeviceArray<std::int64_t> device_indices(problem.indices);
+  const bool is_compact = variant.target == RowTarget::kCompact;
+  const std::int64_t out_rows =
+      is_compact ? std::min(problem.num_rows, num_indices) : problem.num_rows;
+  DeviceArray<T> rows_out(static_cast<std::size_t>(out_rows * problem.dim));
+  if (variant.target == RowTarget::kAdd) {
+    rows_out.fill(simt::from_accum<T>(5));
+  }
+  const DeviceArray<std::int64_t> row_numbers(static_cast<std::size_t>(out_rows));
+  const DeviceArray<std::int64_t> num_slots(1);
+
   BackwardPolicy policy;
-  ASSERT_TRUE(select_backward_policy(sizes, request, &policy).ok());
-  policy.pairs.wide |= wide;
+  const Status selected = select_backward_policy(sizes, variant.request, &policy);
+  ASSERT_TRUE(selected.ok()) << selected.message();
+  if (variant.wide) {
+    policy.pairs.wide = true;
+    policy.segments =
+        select_segment_policy(sizes.num_rows, sizes.dim, num_indices, sizeof(T), sizes.target, 0,
+                              /*wide_pairs=*/true);
+  }
   BackwardWorkspace plan;
   ASSERT_TRUE(plan_backward_workspace(sizes, policy, &plan).ok());
   const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
   const Status status = backward({.problem = sizes,
                                   .grad_output = device_grad.data(),
                                   .indices = device_indices.data(),
-                                  .grad_table = grad_table.data(),
+                                  .rows_out = rows_out.data(),
+                                  .row_numbers = row_numbers.data(),
+                                  .num_slots = num_slots.data(),
                                   .workspace = workspace.data()},
                                  policy, nullptr);
   ASSERT_TRUE(status.ok()) << status.message();
-  const auto expected = oracle(problem, grad_output);
-  const auto actual = grad_table.to_vector();
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    ASSERT_EQ(static_cast<double>(simt::to_accum(actual[i])), expected[i])
-        << "row " << i / static_cast<std::size_t>(problem.dim) << " column "
-        << i % static_cast<std::size_t>(problem.dim);
+
+  const auto sums = oracle(problem, grad_output, sizes.grad_row_stride);
+  const auto counts = counts_of(problem);
+  const auto actual = rows_out.to_vector();
+  std::int64_t slot = 0;
+  for (std::int64_t row = 0; row < problem.num_rows; ++row) {
+    const std::int64_t count = counts[static_cast<std::size_t>(row)];
+    if (is_compact && count == 0) {
+      continue;
+    }
+    const std::int64_t at = is_compact ? slot++ : row;
+    if (is_compact) {
+      ASSERT_EQ(row_numbers.to_vector()[static_cast<std::size_t>(at)], row);
+    }
+    for (std::int64_t c = 0; c < problem.dim; ++c) {
+      auto expected =
+          static_cast<simt::Accum<T>>(sums[static_cast<std::size_t>(row * problem.dim + c)]);
+      expected /= static_cast<simt::Accum<T>>(
+          variant.scale_by_count ? std::max<std::int64_t>(count, 1) : 1);
+      expected += variant.target == RowTarget::kAdd ? 5 : 0;
+      ASSERT_EQ(simt::to_accum(actual[static_cast<std::size_t>(at * problem.dim + c)]),
+                simt::to_accum(simt::from_accum<T>(expected)))
+          << "row " << row << " column " << c;
+    }
+  }
+  if (is_compact) {
+    ASSERT_EQ(num_slots.to_vector()[0], slot);
   }
 }
 
@@ -111,8 +173,12 @@ std::vector<Problem> problems() {
     result.push_back({50, dim, draw(1, 50)});
     result.push_back({50, dim, draw(700, 50)});
     result.push_back({1000, dim, draw(300, 1000)});
-    result.push_back({3, dim, std::vector<std::int64_t>(1100, 1)});  // a run over 5 tiles
-    result.push_back({5, dim, std::vector<std::int64_t>(512, 4)});   // ends at a tile's edge
+    result.push_back({3, dim, std::vector<std::int64_t>(1100, 1)});  // a run over several shares
+    result.push_back({5, dim, std::vector<std::int64_t>(512, 4)});   // the last row
+    result.push_back({4000, dim, {0, 3999, 3999}});                  // shares without an item
+    auto half_hot = draw(900, 700);
+    std::fill(half_hot.begin(), half_hot.begin() + 450, 350);
+    result.push_back({700, dim, half_hot});
     result.push_back({64, dim, draw(600, 64), /*padding_row=*/17});
     auto with_bad = draw(520, 9);
     with_bad[0] = -1;
@@ -123,29 +189,45 @@ std::vector<Problem> problems() {
   return result;
 }
 
-class Backward : public ::testing::TestWithParam<Schedule> {};
+class Backward : public ::testing::TestWithParam<Schedule> {
+ protected:
+  template <typename... Types>
+  static void expect_all_summed(const Variant& variant) {
+    const CheckedSchedule schedule(GetParam());
+    for (const Problem& problem : problems()) {
+      SCOPED_TRACE(::testing::Message() << problem.num_rows << " rows, dim " << problem.dim << ", "
+                                        << problem.indices.size() << " indices");
+      (expect_summed<Types>(problem, variant), ...);
+    }
+  }
+};
 
 TEST_P(Backward, SortedSumsExactly) {
-  const CheckedSchedule schedule(GetParam());
-  for (const Problem& problem : problems()) {
-    SCOPED_TRACE(::testing::Message() << problem.num_rows << " rows, dim " << problem.dim << ", "
-                                      << problem.indices.size() << " indices");
-    expect_summed<float>(problem, BackwardRequest::kSorted);
-    expect_summed<double>(problem, BackwardRequest::kSorted);
-    expect_summed<simt::half>(problem, BackwardRequest::kSorted);
-    expect_summed<simt::bfloat16>(problem, BackwardRequest::kSorted);
-    expect_summed<float>(problem, BackwardRequest::kSorted, /*wide=*/true);
-  }
+  expect_all_summed<float, double, simt::half, simt::bfloat16>({});
+}
+
+TEST_P(Backward, SortedSumsPairsOfSixtyFourBits) { expect_all_summed<float>({.wide = true}); }
+
+TEST_P(Backward, SortedAddsToWhatIsThere) {
+  expect_all_summed<float, simt::bfloat16>({.target = RowTarget::kAdd});
+}
+
+TEST_P(Backward, SortedMakesRowGradients) {
+  expect_all_summed<float, simt::bfloat16>({.target = RowTarget::kCompact});
+}
+
+TEST_P(Backward, SortedScalesByCount) {
+  expect_all_summed<float>({.scale_by_count = true});
+  expect_all_summed<double>({.target = RowTarget::kCompact, .scale_by_count = true});
+}
+
+TEST_P(Backward, SortedTakesAnExpandedGradient) {
+  expect_all_summed<float>({.is_expanded = true});
 }
 
 TEST_P(Backward, AtomicSumsExactly) {
-  const CheckedSchedule schedule(GetParam());
-  for (const Problem& problem : problems()) {
-    SCOPED_TRACE(::testing::Message() << problem.num_rows << " rows, dim " << problem.dim << ", "
-                                      << problem.indices.size() << " indices");
-    expect_summed<float>(problem, BackwardRequest::kAtomic);
-    expect_summed<double>(problem, BackwardRequest::kAtomic);
-  }
+  expect_all_summed<float, double>({.request = BackwardRequest::kAtomic});
+  expect_all_summed<float>({.request = BackwardRequest::kAtomic, .target = RowTarget::kAdd});
 }
 
 INSTANTIATE_TEST_SUITE_P(AllSchedules, Backward, ::testing::ValuesIn(kSchedules),
@@ -174,14 +256,14 @@ TEST(SortedBackward, GivesTheSameBitsInEverySchedule) {
     const BackwardProblem sizes{
         .num_rows = num_rows, .dim = dim, .num_indices = static_cast<std::int64_t>(indices.size())};
     BackwardPolicy policy;
-    ASSERT_TRUE(select_backward_policy(sizes, BackwardRequest::kAuto, &policy).ok());
+    ASSERT_TRUE(select_backward_policy(sizes, BackwardRequest::kSorted, &policy).ok());
     BackwardWorkspace plan;
     ASSERT_TRUE(plan_backward_workspace(sizes, policy, &plan).ok());
     const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
     ASSERT_TRUE(backward({.problem = sizes,
                           .grad_output = device_grad.data(),
                           .indices = device_indices.data(),
-                          .grad_table = grad_table.data(),
+                          .rows_out = grad_table.data(),
                           .workspace = workspace.data()},
                          policy, nullptr)
                     .ok());

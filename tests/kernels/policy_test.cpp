@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/backward.h"
+#include "cuda/segment_reduce.h"
 
 namespace rowlane::kernels {
 namespace {
@@ -74,8 +75,8 @@ TEST(BackwardPolicy, AutoIsSortedBecauseItIsDeterministic) {
   BackwardPolicy policy;
   const BackwardProblem problem{.num_rows = 100, .dim = 8, .num_indices = 10};
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
-  EXPECT_EQ(policy, (BackwardPolicy{.algorithm = BackwardAlgorithm::kSorted,
-                                    .pairs = {.wide = false, .key_bits = 7}}));
+  EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSorted);
+  EXPECT_EQ(policy.pairs, (PairFormat{.wide = false, .key_bits = 7}));
 }
 
 TEST(BackwardPolicy, AtomicIsForFloatAndDouble) {
@@ -90,14 +91,18 @@ TEST(BackwardPolicy, AtomicIsForFloatAndDouble) {
   }
 }
 
-TEST(BackwardWorkspace, HoldsTwoCopiesOfThePairsAndTwoRowsPerTile) {
+TEST(BackwardWorkspace, HoldsTwoCopiesOfThePairsAndTwoRowsPerBlock) {
   const BackwardProblem problem{.num_rows = 1000, .dim = 64, .num_indices = 1024};
   BackwardPolicy policy;
   BackwardWorkspace plan;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
   ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
   EXPECT_EQ(plan.keys - plan.unsorted_keys, 2 * 1024 * 4);
-  EXPECT_EQ(plan.total_bytes - plan.partials, 1024 / kSegmentTile * 2 * 64 * 4);
+  const std::int64_t blocks = policy.segments.blocks;
+  EXPECT_EQ(plan.total_bytes - plan.segments,
+            segment_workspace_bytes(policy.segments, 64, ElemType::kFloat32));
+  EXPECT_GE(plan.total_bytes - plan.segments, blocks * 2 * 64 * 4);
+  EXPECT_LE(plan.total_bytes - plan.segments, blocks * (2 * 64 * 4 + 40) + 3 * 256);
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAtomic, &policy).ok());
   ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
   EXPECT_EQ(plan.total_bytes, 0);
