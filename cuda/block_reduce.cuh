@@ -15,7 +15,8 @@ struct ReduceArgs {
   std::int64_t dim;
   int item_weight;  // as in MergePath
   int row_weight;
-  int lanes_log2;       // threads that sum a row together, the workers' size
+  int lanes_log2;       // threads that sum a slice of a row together, the workers' size
+  int slice_accesses;   // accesses, one per thread, that a slice consists of
   bool scale_by_count;  // divides a row's sum by the number of its items
   bool is_staged;       // finished rows are gathered in shared memory
 };
@@ -59,6 +60,7 @@ struct BlockReduce {
   simt::Shared<KeyT> keys;       // [share.items], ascending
   simt::Shared<KeyT> positions;  // [share.items]
   simt::Shared<Elem> tile;       // [slots of the share, dim], if staged
+  int slice;                     // of the rows' columns, that the block sums
   AccumT* partials;              // [2, dim]
 
   struct Cut {
@@ -70,10 +72,13 @@ struct BlockReduce {
   ROWLANE_DEVICE int lanes() const { return 1 << args.lanes_log2; }
   ROWLANE_DEVICE int worker() const { return simt::thread_id() >> args.lanes_log2; }
   ROWLANE_DEVICE int num_workers() const { return kBlockThreads >> args.lanes_log2; }
-  ROWLANE_DEVICE std::int64_t column() const {
-    const int lane = simt::thread_id() & (lanes() - 1);
-    return (static_cast<std::int64_t>(simt::block_id_y()) * lanes() + lane) * kElems;
+  ROWLANE_DEVICE int lane() const { return simt::thread_id() & (lanes() - 1); }
+  ROWLANE_DEVICE int column() const { return (slice * args.slice_accesses + lane()) * kElems; }
+  ROWLANE_DEVICE bool is_active() const {
+    return lane() < args.slice_accesses && column() < static_cast<int>(args.dim);
   }
+  // Row numbers, and the number of rows plus one, fit into a key.
+  ROWLANE_DEVICE bool is_row(KeyT key) const { return key < static_cast<KeyT>(args.num_rows); }
 
   // Per worker where its piece begins, and behind the last where it ends.
   static ROWLANE_DEVICE simt::Shared<int> cut_items() {
@@ -111,12 +116,12 @@ struct BlockReduce {
   }
 
   // The first item of `row` or a later one.
-  ROWLANE_DEVICE int lower_bound(std::int64_t row) const {
+  ROWLANE_DEVICE int lower_bound(KeyT row) const {
     int low = 0;
     int high = share.items;
     while (low < high) {
       const int middle = (low + high) / 2;
-      if (static_cast<std::int64_t>(keys.load(middle)) < row) {
+      if (keys.load(middle) < row) {
         low = middle + 1;
       } else {
         high = middle;
@@ -198,47 +203,49 @@ struct BlockReduce {
     return runs + simt::popc(run_begins().load(item / simt::kWarpSize) & up_to_item);
   }
 
-  // Where the run of item `item` goes.
-  ROWLANE_DEVICE std::int64_t slot_of(int item, std::int64_t row) const {
+  // What a worker knows of its place in the list.
+  struct Walk {
+    KeyT row;
+    int rank;      // of the row's run within the share, for ranked sinks
+    bool is_head;  // the row has items before the worker's piece
+  };
+
+  ROWLANE_DEVICE Walk walk_from(const Cut& cut) const {
+    int rank = 0;
     if constexpr (Sink::kRanked) {
-      return share.first_slot + (item < share.items ? runs_until(item) : 0);
-    } else {
-      return row;
+      rank = cut.item < share.items ? runs_until(cut.item) : 0;
     }
+    return {static_cast<KeyT>(cut.row), rank, cut.inside_run};
   }
 
   // Hands a finished row to the sink.
-  ROWLANE_DEVICE void finish(std::int64_t slot, std::int64_t row, Sum& sum) const {
-    if (column() >= args.dim || row >= args.num_rows) {
+  ROWLANE_DEVICE void finish(const Walk& walk, Sum& sum) const {
+    if (!is_active() || !is_row(walk.row)) {
       return;
     }
     if (args.scale_by_count) {
-      const int count = lower_bound(row + 1) - lower_bound(row);
+      const int count = lower_bound(walk.row + 1) - lower_bound(walk.row);
       ROWLANE_UNROLL
       for (int e = 0; e < kElems; ++e) {
         sum[e] /= static_cast<AccumT>(count > 0 ? count : 1);
       }
     }
+    const std::int64_t slot =
+        Sink::kRanked ? share.first_slot + walk.rank : static_cast<std::int64_t>(walk.row);
     if (!args.is_staged) {
-      args.sink.store(slot, row, column(), sum);
+      args.sink.store(slot, static_cast<std::int64_t>(walk.row), column(), sum);
       return;
     }
     if constexpr (Sink::kRanked) {
-      args.sink.store_row_number(slot, row, column());
+      args.sink.store_row_number(slot, static_cast<std::int64_t>(walk.row), column());
     }
-    const int base = static_cast<int>((slot - share.first_slot) * args.dim + column());
+    const int base =
+        static_cast<int>(slot - share.first_slot) * static_cast<int>(args.dim) + column();
     ROWLANE_UNROLL
     for (int e = 0; e < kElems; ++e) {
       tile.store(base + e, simt::from_accum<Elem>(sum[e]));
     }
   }
-
-  // What a worker knows of its place in the list.
-  struct Walk {
-    std::int64_t row;
-    std::int64_t slot;
-    bool is_head;  // the row has items before the worker's piece
-  };
 
   static ROWLANE_DEVICE void clear(Sum& sum) {
     ROWLANE_UNROLL
@@ -248,30 +255,28 @@ struct BlockReduce {
   }
 
   // Finishes the rows before `row`.
-  ROWLANE_DEVICE void advance(Walk& walk, std::int64_t row, Sum& sum) const {
+  ROWLANE_DEVICE void advance(Walk& walk, KeyT row, Sum& sum) const {
     while (walk.row < row) {
       if (walk.is_head) {
         walk.is_head = false;
         put(heads(), simt::thread_id(), sum);
       } else {
-        finish(walk.slot, walk.row, sum);
+        finish(walk, sum);
       }
       clear(sum);
       // The tile is filled with zeros beforehand.
       const bool one_by_one = Sink::kFillsEmptyRows && !args.is_staged;
       walk.row = one_by_one ? walk.row + 1 : row;
-      walk.slot = Sink::kRanked ? walk.slot + 1 : walk.row;
+      ++walk.rank;
     }
   }
 
   ROWLANE_DEVICE void sum_piece(Walk& walk, int begin, int end, Sum& sum) const {
-    const bool is_active = column() < args.dim;
     for (int i = begin; i < end; i += kSegmentRowsInFlight) {
       simt::Vec<typename Source::Elem, kElems> grad[kSegmentRowsInFlight];
       ROWLANE_UNROLL
       for (int k = 0; k < kSegmentRowsInFlight; ++k) {
-        if (is_active && i + k < end &&
-            static_cast<std::int64_t>(keys.load(i + k)) < args.num_rows) {
+        if (is_active() && i + k < end && is_row(keys.load(i + k))) {
           grad[k] = args.source.template load<kElems>(
               static_cast<std::int64_t>(positions.load(i + k)), column());
         }
@@ -279,9 +284,9 @@ struct BlockReduce {
       ROWLANE_UNROLL
       for (int k = 0; k < kSegmentRowsInFlight; ++k) {
         if (i + k < end) {
-          const auto row = static_cast<std::int64_t>(keys.load(i + k));
+          const KeyT row = keys.load(i + k);
           advance(walk, row, sum);
-          if (is_active && row < args.num_rows) {
+          if (is_active() && is_row(row)) {
             args.source.template add<kElems>(sum, grad[k]);
           }
         }
@@ -292,7 +297,7 @@ struct BlockReduce {
   // Sums the share, with the whole block. keys and positions are in place.
   ROWLANE_DEVICE void run() const {
     const int thread = simt::thread_id();
-    const bool is_first_lane = (thread & (lanes() - 1)) == 0;
+    const bool is_first_lane = lane() == 0;
     if (is_first_lane) {
       store_cut(worker(), worker() == 0
                               ? Cut{0, share.first_row, share.continues}
@@ -312,11 +317,10 @@ struct BlockReduce {
 
     const Cut begin = load_cut(worker());
     const Cut end = load_cut(worker() + 1);
-    const std::int64_t first_slot = slot_of(begin.item, begin.row);
-    Walk walk{.row = begin.row, .slot = first_slot, .is_head = begin.inside_run};
+    Walk walk = walk_from(begin);
     Sum sum = {};
     sum_piece(walk, begin.item, end.item, sum);
-    advance(walk, end.row, sum);
+    advance(walk, static_cast<KeyT>(end.row), sum);
 
     const bool has_head = begin.inside_run && !walk.is_head;
     if (!end.inside_run) {
@@ -353,7 +357,7 @@ struct BlockReduce {
         add_before(tails(), thread - lanes(), sum);
       }
       if (worker() > 0 && tail_begins().load(worker() - 1) != 0) {
-        finish(first_slot, begin.row, sum);
+        finish(walk_from(begin), sum);
       } else {
         store_partial(0, sum);
       }
@@ -365,7 +369,7 @@ struct BlockReduce {
   }
 
   ROWLANE_DEVICE void store_partial(int which, const Sum& sum) const {
-    if (column() < args.dim) {
+    if (is_active()) {
       ROWLANE_UNROLL
       for (int e = 0; e < kElems; ++e) {
         simt::store(partials + which * args.dim + column() + e, sum[e]);

@@ -42,14 +42,21 @@ inline constexpr int kGatherRowsInFlight = 4;
 // Gradient rows that a worker of the segment reduce has under way.
 inline constexpr int kSegmentRowsInFlight = 4;
 
-// Blocks of the segment reduce that registers leave room for on an SM: half of its threads.
+// Blocks of the segment reduce that registers leave room for on an SM: half of its threads. Where
+// eight sums or 64-bit keys would spill there, 768 threads do: with four 16-byte loads each they
+// have 48 KiB under way, and an H100 needs 7 KiB per SM to hide 273 ns.
 inline constexpr int kSegmentBlocksPerSm = 4;
+constexpr int segment_blocks_per_sm(int elems, int key_bytes) {
+  return elems >= 8 || key_bytes == 8 ? kSegmentBlocksPerSm - 1 : kSegmentBlocksPerSm;
+}
 
 // Blocks that a segment reduce is split into: two full waves of an H100. The number is the same for
 // every device, so that a sum has the same bits on all of them.
 inline constexpr std::int64_t kSegmentBlocks = 2 * kSegmentBlocksPerSm * 132;
-// The fewest worth splitting a row's columns for, where shares can't become shorter.
-inline constexpr std::int64_t kMinSegmentBlocks = 2 * 132;
+// Where shares would become shorter than this, rows are split into slices of fewer threads, down to
+// eight, whose 16-byte accesses fill a line: short shares leave many partial sums.
+inline constexpr int kGoodShare = 128;
+inline constexpr int kMinSegmentLanesLog2 = 3;
 
 // Longest share of a block, which bounds its shared memory. Beyond a thousand blocks of this length
 // the number of blocks grows.
@@ -85,12 +92,12 @@ GatherPolicy select_gather_policy(std::int64_t num_indices, std::int64_t row_byt
 struct SegmentPolicy {
   int vec_bytes = 4;        // bytes per access
   int lanes_log2 = 0;       // threads that sum a row together
-  std::int64_t slices = 1;  // pieces that a row is split into, over grid y
+  std::int64_t slices = 1;  // pieces of a row's columns
   int item_weight = 1;      // of an item and a row's end on the merge path
   int row_weight = 1;
-  int share = 1;            // length of a block's part of the path
+  std::int64_t shares = 0;  // pieces of the path; a block sums a slice of a share
+  int share = 1;            // length of a share
   int capacity = 1;         // items that a share may have
-  std::int64_t blocks = 0;  // over grid x
   bool is_staged = false;   // rows are gathered in shared memory
 
   friend bool operator==(const SegmentPolicy&, const SegmentPolicy&) = default;

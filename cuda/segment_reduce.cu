@@ -22,9 +22,9 @@ struct Layout {
 Layout lay_out(const SegmentPolicy& policy, std::int64_t dim, ElemType type) {
   const auto aligned = [](std::int64_t bytes) { return ceil_div(bytes, kAlignment) * kAlignment; };
   Layout layout{};
-  layout.edges = aligned(policy.blocks * 2 * dim * accum_bytes(type));
-  layout.share_runs = layout.edges + aligned(policy.blocks * std::int64_t{sizeof(ShareEdges)});
-  layout.total_bytes = layout.share_runs + aligned(policy.blocks * std::int64_t{4});
+  layout.edges = aligned(policy.shares * 2 * dim * accum_bytes(type));
+  layout.share_runs = layout.edges + aligned(policy.shares * std::int64_t{sizeof(ShareEdges)});
+  layout.total_bytes = layout.share_runs + aligned(policy.shares * std::int64_t{4});
   return layout;
 }
 
@@ -35,7 +35,8 @@ Status reduce_as(const SegmentReduceArgs& args, const SegmentPolicy& policy, con
   using AccumT = simt::Accum<Elem>;
   const Layout layout = lay_out(policy, args.dim, args.elem_type);
   auto* const base = static_cast<char*>(args.workspace);
-  SegmentReduceKernelArgs<Source, Sink, KeyT> kernel_args{
+  const std::int64_t row_bytes = args.dim * std::int64_t{sizeof(Elem)};
+  const SegmentReduceKernelArgs<Source, Sink, KeyT> kernel_args{
       .reduce = {.source = source,
                  .sink = sink,
                  .num_rows = args.num_rows,
@@ -43,6 +44,8 @@ Status reduce_as(const SegmentReduceArgs& args, const SegmentPolicy& policy, con
                  .item_weight = policy.item_weight,
                  .row_weight = policy.row_weight,
                  .lanes_log2 = policy.lanes_log2,
+                 .slice_accesses =
+                     static_cast<int>(ceil_div(row_bytes / policy.vec_bytes, policy.slices)),
                  .scale_by_count = args.scale_by_count,
                  .is_staged = policy.is_staged},
       // One row more, for the indices to skip.
@@ -56,22 +59,21 @@ Status reduce_as(const SegmentReduceArgs& args, const SegmentPolicy& policy, con
       .edges = reinterpret_cast<ShareEdges*>(base + layout.edges),
       .share_runs = reinterpret_cast<std::int32_t*>(base + layout.share_runs),
       .num_slots = args.num_slots,
-      .num_blocks = policy.blocks,
+      .num_shares = policy.shares,
+      .slices = static_cast<int>(policy.slices),
       .share = policy.share,
       .capacity = policy.capacity};
   if constexpr (Sink::kRanked) {
     ROWLANE_RETURN_IF_ERROR(simt::launch(count_runs_kernel<KeyT>,
                                          {.name = "count_runs_kernel",
-                                          .grid_x = policy.blocks,
+                                          .grid_x = policy.shares,
                                           .block_threads = kBlockThreads,
                                           .stream = stream},
                                          kernel_args.path, kernel_args.share_runs, policy.share));
   }
-  const std::int64_t row_bytes = args.dim * std::int64_t{sizeof(Elem)};
   const simt::LaunchConfig config{
       .name = "segment_reduce_kernel",
-      .grid_x = policy.blocks,
-      .grid_y = policy.slices,
+      .grid_x = policy.shares * policy.slices,
       .block_threads = kBlockThreads,
       .dynamic_shared_bytes =
           2 * policy.capacity * std::int64_t{sizeof(KeyT)} +
@@ -86,12 +88,12 @@ Status reduce_as(const SegmentReduceArgs& args, const SegmentPolicy& policy, con
             segment_reduce_kernel<Source, Sink, kVecBytes / int{sizeof(Elem)}, KeyT>, config,
             kernel_args);
       })));
-  if (policy.blocks == 1) {
+  if (policy.shares == 1) {
     return {};
   }
   return simt::launch(segment_combine_kernel<Source, Sink, KeyT>,
                       {.name = "segment_combine_kernel",
-                       .grid_x = ceil_div(policy.blocks, kCombineShares),
+                       .grid_x = ceil_div(policy.shares, kCombineShares),
                        .grid_y = ceil_div(args.dim, std::int64_t{simt::kWarpSize}),
                        .block_threads = kCombineThreads,
                        .stream = stream},
@@ -137,12 +139,10 @@ SegmentPolicy select_segment_policy(std::int64_t num_rows, std::int64_t dim,
     }
     policy.share = static_cast<int>(std::clamp(ceil_div(length * policy.slices, kSegmentBlocks),
                                                std::min(shortest, longest), longest));
-    policy.blocks = std::max<std::int64_t>(1, ceil_div(length, policy.share));
+    policy.shares = std::max<std::int64_t>(1, ceil_div(length, policy.share));
   };
   split(lanes_log2(accesses));
-  constexpr int kFewestLanesLog2 = 3;  // eight 16-byte accesses fill a line
-  while (policy.lanes_log2 > kFewestLanesLog2 &&
-         policy.blocks * policy.slices < kMinSegmentBlocks) {
+  while (policy.lanes_log2 > kMinSegmentLanesLog2 && policy.share < kGoodShare) {
     split(policy.lanes_log2 - 1);
   }
   policy.capacity = policy.share / policy.item_weight + (kMaxShareItems - kMaxShare);

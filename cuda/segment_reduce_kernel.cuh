@@ -22,27 +22,28 @@ struct SegmentReduceKernelArgs {
   ReduceArgs<Source, Sink> reduce;
   MergePath<KeyT> path;
   const KeyT* __restrict__ positions;  // [num_items]
-  AccumT* __restrict__ partials;       // [num_blocks, 2, dim]
-  ShareEdges* __restrict__ edges;      // [num_blocks]
+  AccumT* __restrict__ partials;       // [num_shares, 2, dim]
+  ShareEdges* __restrict__ edges;      // [num_shares]
   // Of ranked sinks only: the runs that begin in each share [num_blocks], and how many rows there
   // are.
   std::int32_t* __restrict__ share_runs;
   std::int64_t* __restrict__ num_slots;
-  std::int64_t num_blocks;
-  int share;     // length of a block's path
+  std::int64_t num_shares;
+  int slices;    // blocks that sum a share, each a slice of its rows' columns
+  int share;     // length of a share's path
   int capacity;  // items that a share may have
 };
 
-// Where the shares of a block begin and end; the first two warps search.
+// Where a block's share begins and ends; the first two warps search.
 template <typename KeyT>
 struct ShareCuts {
   static ROWLANE_DEVICE simt::Shared<std::int64_t> cuts() {
     return simt::shared<struct Cuts, std::int64_t, 6>();
   }
-  static ROWLANE_DEVICE void find(const MergePath<KeyT>& path, int share) {
+  static ROWLANE_DEVICE void find(const MergePath<KeyT>& path, std::int64_t begin, int length) {
     const int warp = simt::warp_id();
     if (warp < 2) {
-      const PathCut cut = path.cut((simt::block_id() + warp) * share);
+      const PathCut cut = path.cut(begin + static_cast<std::int64_t>(warp) * length);
       if (simt::lane_id() == 0) {
         cuts().store(3 * warp, cut.item);
         cuts().store(3 * warp + 1, cut.row);
@@ -72,7 +73,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     count_runs_kernel(MergePath<KeyT> path, std::int32_t* __restrict__ share_runs, int share) {
   const auto warp_runs =
       simt::shared<struct WarpRuns, std::int32_t, kBlockThreads / simt::kWarpSize>();
-  ShareCuts<KeyT>::find(path, share);
+  ShareCuts<KeyT>::find(path, simt::block_id() * share, share);
   simt::sync_block();
   const std::int64_t end = ShareCuts<KeyT>::load(1).item;
   std::int32_t runs = 0;
@@ -95,25 +96,28 @@ __global__ void __launch_bounds__(kBlockThreads)
   }
 }
 
-// Sums one share of the merge path per block, and slice of the row per grid y. Shared memory: the
-// share's keys and positions, and what BlockReduce needs. No atomics; a block writes the rows that
+// Sums a slice of the columns of a share of the merge path per block; the slices of a share are
+// neighbours, so that a sector that two of them write to stays in L2. Shared memory: the share's
+// keys and positions, and what BlockReduce needs. No atomics; a block writes the rows that
 // it finishes, its partials and its edges.
 template <typename Source, typename Sink, int kElems, typename KeyT>
-__global__ void __launch_bounds__(kBlockThreads, kSegmentBlocksPerSm)
+__global__ void __launch_bounds__(kBlockThreads, segment_blocks_per_sm(kElems, int{sizeof(KeyT)}))
     segment_reduce_kernel(SegmentReduceKernelArgs<Source, Sink, KeyT> args) {
   using Elem = typename Sink::Elem;
   const int thread = simt::thread_id();
-  const std::int64_t block = simt::block_id();
+  const std::int64_t which = simt::block_id() / args.slices;
+  const auto slice = static_cast<int>(simt::block_id() % args.slices);
   const auto runs_before = simt::shared<struct RunsBefore, std::int64_t, 1>();
   const auto keys = simt::shared_dynamic<KeyT>();
   const auto positions = simt::shared_dynamic<KeyT>(args.capacity * static_cast<int>(sizeof(KeyT)));
   const auto tile = simt::shared_dynamic<Elem>(2 * args.capacity * static_cast<int>(sizeof(KeyT)));
 
-  ShareCuts<KeyT>::find(args.path, args.share);
+  const std::int64_t path_begin = which * args.share;
+  ShareCuts<KeyT>::find(args.path, path_begin, args.share);
   if constexpr (Sink::kRanked) {
     if (simt::warp_id() == 2) {
       std::int64_t runs = 0;
-      for (std::int64_t b = simt::lane_id(); b < block; b += simt::kWarpSize) {
+      for (std::int64_t b = simt::lane_id(); b < which; b += simt::kWarpSize) {
         runs += simt::load_nc(args.share_runs + b);
       }
       runs = warp_sum(runs);
@@ -138,7 +142,6 @@ __global__ void __launch_bounds__(kBlockThreads, kSegmentBlocksPerSm)
                    .continues = begin.inside_run,
                    .continued = end.inside_run};
   if constexpr (Sink::kFillsEmptyRows) {
-    const std::int64_t path_begin = block * args.share;
     const std::int64_t path_end =
         path_begin + args.share < args.path.length() ? path_begin + args.share : args.path.length();
     share.path_length = static_cast<int>(path_end - path_begin);
@@ -154,7 +157,13 @@ __global__ void __launch_bounds__(kBlockThreads, kSegmentBlocksPerSm)
     share.path_begin = 0;
   }
   const BlockReduce<Source, Sink, kElems, KeyT> reduce{
-      args.reduce, share, keys, positions, tile, args.partials + block * 2 * args.reduce.dim};
+      .args = args.reduce,
+      .share = share,
+      .keys = keys,
+      .positions = positions,
+      .tile = tile,
+      .slice = slice,
+      .partials = args.partials + which * 2 * args.reduce.dim};
   bool skips_last = false;  // the last run is of indices to skip
   if constexpr (Sink::kRanked) {
     reduce.find_run_begins();
@@ -163,22 +172,25 @@ __global__ void __launch_bounds__(kBlockThreads, kSegmentBlocksPerSm)
     share.first_slot = runs_before.load(0) - static_cast<int>(share.continues);
     share.end_slot =
         share.first_slot + runs + static_cast<int>(items > 0 && !share.continued && !skips_last);
-    if (thread == 0 && block + 1 == args.num_blocks && simt::block_id_y() == 0) {
+    if (thread == 0 && slice == 0 && which + 1 == args.num_shares) {
       simt::store(args.num_slots, share.end_slot);
     }
   } else {
     share.first_slot = share.first_row;
     share.end_slot = share.end_row < args.reduce.num_rows ? share.end_row : args.reduce.num_rows;
   }
-  if (thread == 0 && simt::block_id_y() == 0) {
+  if (thread == 0 && slice == 0) {
     const bool has_tail =
         share.continued && !share.is_inside_run() && share.end_row < args.reduce.num_rows;
-    ShareEdges* const edges = args.edges + block;
+    ShareEdges* const edges = args.edges + which;
     simt::store(&edges->tail_row, has_tail ? share.end_row : -1);
     simt::store(&edges->tail_slot, share.end_slot);
-    simt::store(&edges->tail_item, has_tail ? begin.item + reduce.lower_bound(share.end_row) : 0);
+    simt::store(&edges->tail_item,
+                has_tail ? begin.item + reduce.lower_bound(static_cast<KeyT>(share.end_row)) : 0);
     simt::store(&edges->head_item,
-                share.is_inside_run() ? -1 : begin.item + reduce.lower_bound(share.first_row + 1));
+                share.is_inside_run()
+                    ? -1
+                    : begin.item + reduce.lower_bound(static_cast<KeyT>(share.first_row + 1)));
   }
   reduce.run();
 }
@@ -236,13 +248,13 @@ __global__ void __launch_bounds__(kCombineThreads)
     }
   };
   const auto is_last = [&](std::int64_t b) {
-    return b >= args.num_blocks || simt::load_nc(&(args.edges + b)->head_item) >= 0;
+    return b >= args.num_shares || simt::load_nc(&(args.edges + b)->head_item) >= 0;
   };
 
   for (int i = warp; i < kCombineShares; i += kWarps) {
     const std::int64_t b = first + i;
     const bool has_tail =
-        b + 1 < args.num_blocks && simt::load_nc(&(args.edges + b)->tail_row) >= 0;
+        b + 1 < args.num_shares && simt::load_nc(&(args.edges + b)->tail_row) >= 0;
     int length = 0;  // shares that the row goes on in
     if (has_tail) {
       const std::uint32_t ends = simt::ballot(simt::kFullMask, is_last(b + 1 + lane));

@@ -36,8 +36,9 @@ Status sort_pairs_as(const SortPairsArgs& args, Stream stream) {
 }  // namespace
 
 PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices) {
-  constexpr std::int64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
-  return {.wide = num_rows > kMax32 || num_indices > kMax32,
+  // One more than the largest key is a number that kernels compare with.
+  constexpr std::int64_t kLimit = std::numeric_limits<std::uint32_t>::max();
+  return {.wide = num_rows >= kLimit || num_indices > kLimit,
           .key_bits =
               std::max(1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(num_rows))))};
 }

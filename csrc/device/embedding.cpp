@@ -93,13 +93,14 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
   const at::Tensor grad = grad_output.contiguous();
   const at::Tensor index_list = indices.contiguous();
   at::Tensor grad_table = at::empty({num_embeddings, grad.size(-1)}, grad.options());
-  const kernels::BackwardProblem problem{.num_rows = num_embeddings,
-                                         .dim = grad.size(-1),
-                                         .num_indices = index_list.numel(),
-                                         .padding_row = padding_idx.value_or(-1),
-                                         .address_bits = address_bits(grad) | address_bits(grad_table),
-                                         .elem_type = elem_type(grad),
-                                         .index_type = index_type(index_list)};
+  const kernels::BackwardProblem problem{
+      .num_rows = num_embeddings,
+      .dim = grad.size(-1),
+      .num_indices = index_list.numel(),
+      .padding_row = padding_idx.value_or(-1),
+      .address_bits = address_bits(grad) | address_bits(grad_table),
+      .elem_type = elem_type(grad),
+      .index_type = index_type(index_list)};
   kernels::BackwardPolicy policy;
   check_status(kOp,
                kernels::select_backward_policy(problem, backward_request(kOp, algorithm), &policy));

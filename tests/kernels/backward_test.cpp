@@ -221,9 +221,7 @@ TEST_P(Backward, SortedScalesByCount) {
   expect_all_summed<double>({.target = RowTarget::kCompact, .scale_by_count = true});
 }
 
-TEST_P(Backward, SortedTakesAnExpandedGradient) {
-  expect_all_summed<float>({.is_expanded = true});
-}
+TEST_P(Backward, SortedTakesAnExpandedGradient) { expect_all_summed<float>({.is_expanded = true}); }
 
 TEST_P(Backward, AtomicSumsExactly) {
   expect_all_summed<float, double>({.request = BackwardRequest::kAtomic});

