@@ -4,6 +4,7 @@
 #include "cuda/scatter_atomic.h"
 #include "cuda/segment_reduce.h"
 #include "cuda/simt/runtime.cuh"
+#include "cuda/small_backward.h"
 
 namespace rowlane::kernels {
 namespace {
@@ -72,6 +73,27 @@ Status backward_sorted(const BackwardArgs& args, const BackwardPolicy& policy, S
                         policy.segments, stream);
 }
 
+Status backward_small(const BackwardArgs& args, const BackwardPolicy& policy, Stream stream) {
+  const BackwardProblem& problem = args.problem;
+  return small_backward({.indices = args.indices,
+                         .index_type = problem.index_type,
+                         .grad_output = args.grad_output,
+                         .grad_row_stride = row_stride(problem),
+                         .grad_table = args.rows_out,
+                         .num_indices = problem.num_indices,
+                         .num_rows = problem.num_rows,
+                         .dim = problem.dim,
+                         .padding_row = problem.padding_row,
+                         .elem_type = problem.elem_type,
+                         .scale_by_count = problem.scale_by_count},
+                        policy.small, stream);
+}
+
+bool fits_small(const BackwardProblem& problem) {
+  return problem.target == RowTarget::kDense && problem.num_indices <= kSmallMaxIndices &&
+         !select_pair_format(problem.num_rows, problem.num_indices).wide;
+}
+
 }  // namespace
 
 Status select_backward_policy(const BackwardProblem& problem, BackwardRequest request,
@@ -89,13 +111,28 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
     return {};
   }
   const std::int64_t bytes = elem_bytes(problem.elem_type);
+  const std::uint64_t address_bits =
+      problem.address_bits | static_cast<std::uint64_t>(row_stride(problem) * bytes);
+  if (request == BackwardRequest::kSmall && !fits_small(problem)) {
+    return Status::error("the small algorithm makes dense gradients of at most " +
+                         std::to_string(kSmallMaxIndices) + " indices");
+  }
+  if (request == BackwardRequest::kSmall ||
+      (request == BackwardRequest::kAuto && fits_small(problem) &&
+       problem.num_indices <= kSmallIndices)) {
+    policy->algorithm = BackwardAlgorithm::kSmall;
+    if (problem.dim > 0) {
+      policy->small = select_small_policy(problem.num_rows, problem.dim, problem.num_indices, bytes,
+                                          address_bits);
+    }
+    return {};
+  }
   policy->algorithm = BackwardAlgorithm::kSorted;
   policy->pairs = select_pair_format(problem.num_rows, problem.num_indices);
   if (problem.dim > 0) {
-    policy->segments = select_segment_policy(
-        problem.num_rows, problem.dim, problem.num_indices, bytes, problem.target,
-        problem.address_bits | static_cast<std::uint64_t>(row_stride(problem) * bytes),
-        policy->pairs.wide);
+    policy->segments =
+        select_segment_policy(problem.num_rows, problem.dim, problem.num_indices, bytes,
+                              problem.target, address_bits, policy->pairs.wide);
   }
   return {};
 }
@@ -103,7 +140,7 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
 Status plan_backward_workspace(const BackwardProblem& problem, const BackwardPolicy& policy,
                                BackwardWorkspace* workspace) {
   *workspace = {};
-  if (policy.algorithm == BackwardAlgorithm::kAtomic || problem.num_indices == 0 ||
+  if (policy.algorithm != BackwardAlgorithm::kSorted || problem.num_indices == 0 ||
       problem.dim == 0) {
     return {};
   }
@@ -138,8 +175,15 @@ Status backward(const BackwardArgs& args, const BackwardPolicy& policy, Stream s
                ? fill_zero(args, stream)
                : Status{};
   }
-  return policy.algorithm == BackwardAlgorithm::kAtomic ? backward_atomic(args, stream)
-                                                        : backward_sorted(args, policy, stream);
+  switch (policy.algorithm) {
+    case BackwardAlgorithm::kAtomic:
+      return backward_atomic(args, stream);
+    case BackwardAlgorithm::kSorted:
+      return backward_sorted(args, policy, stream);
+    case BackwardAlgorithm::kSmall:
+      return backward_small(args, policy, stream);
+  }
+  return Status::error("unknown algorithm of the backward");
 }
 
 }  // namespace rowlane::kernels

@@ -28,18 +28,20 @@ struct BackwardProblem {
 };
 
 // What the caller asks for.
-enum class BackwardRequest : std::uint8_t { kAuto, kAtomic, kSorted };
+enum class BackwardRequest : std::uint8_t { kAuto, kAtomic, kSorted, kSmall };
 
 // What is done.
 enum class BackwardAlgorithm : std::uint8_t {
   kAtomic,  // zero fill, then atomic additions; float32 and float64
   kSorted,  // sort by row, then segment reduce; deterministic
+  kSmall,   // one launch for at most kSmallMaxIndices indices and kDense; deterministic
 };
 
 struct BackwardPolicy {
   BackwardAlgorithm algorithm = BackwardAlgorithm::kSorted;
   PairFormat pairs;        // of kSorted
   SegmentPolicy segments;  // of kSorted
+  SmallPolicy small;       // of kSmall
 
   friend bool operator==(const BackwardPolicy&, const BackwardPolicy&) = default;
 };
@@ -50,7 +52,7 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
                               BackwardPolicy* policy);
 
 // Where each part of the workspace starts, in bytes, and its size. kSorted: two copies of the
-// pairs, the sort's own needs, and segment_workspace_bytes(); kAtomic: nothing.
+// pairs, the sort's own needs, and segment_workspace_bytes(); kAtomic and kSmall: nothing.
 struct BackwardWorkspace {
   std::int64_t unsorted_keys = 0;
   std::int64_t unsorted_positions = 0;

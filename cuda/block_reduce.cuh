@@ -72,6 +72,7 @@ struct BlockReduce {
   ROWLANE_DEVICE int lanes() const { return 1 << args.lanes_log2; }
   ROWLANE_DEVICE int worker() const { return simt::thread_id() >> args.lanes_log2; }
   ROWLANE_DEVICE int num_workers() const { return kBlockThreads >> args.lanes_log2; }
+  ROWLANE_DEVICE bool is_staged() const { return Sink::kIsPlain && args.is_staged; }
   ROWLANE_DEVICE int lane() const { return simt::thread_id() & (lanes() - 1); }
   ROWLANE_DEVICE int column() const { return (slice * args.slice_accesses + lane()) * kElems; }
   ROWLANE_DEVICE bool is_active() const {
@@ -232,11 +233,11 @@ struct BlockReduce {
     }
     const std::int64_t slot =
         Sink::kRanked ? share.first_slot + walk.rank : static_cast<std::int64_t>(walk.row);
-    if (!args.is_staged) {
+    if (!is_staged()) {
       args.sink.store(slot, static_cast<std::int64_t>(walk.row), column(), sum);
       return;
     }
-    if constexpr (Sink::kRanked) {
+    if constexpr (Sink::kIsPlain && Sink::kRanked) {
       args.sink.store_row_number(slot, static_cast<std::int64_t>(walk.row), column());
     }
     const int base =
@@ -265,7 +266,7 @@ struct BlockReduce {
       }
       clear(sum);
       // The tile is filled with zeros beforehand.
-      const bool one_by_one = Sink::kFillsEmptyRows && !args.is_staged;
+      const bool one_by_one = Sink::kFillsEmptyRows && !is_staged();
       walk.row = one_by_one ? walk.row + 1 : row;
       ++walk.rank;
     }
@@ -307,7 +308,7 @@ struct BlockReduce {
     if (thread == 0) {
       store_cut(num_workers(), {share.items, share.end_row, share.continued});
     }
-    if (args.is_staged && Sink::kFillsEmptyRows) {
+    if (Sink::kFillsEmptyRows && is_staged()) {
       const int elements = static_cast<int>((share.end_slot - share.first_slot) * args.dim);
       for (int i = thread; i < elements; i += kBlockThreads) {
         tile.store(i, simt::from_accum<Elem>(0));
@@ -362,9 +363,11 @@ struct BlockReduce {
         store_partial(0, sum);
       }
     }
-    if (args.is_staged) {
-      simt::sync_block();
-      store_tile();
+    if constexpr (Sink::kIsPlain) {
+      if (is_staged()) {
+        simt::sync_block();
+        store_tile();
+      }
     }
   }
 

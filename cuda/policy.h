@@ -43,11 +43,12 @@ inline constexpr int kGatherRowsInFlight = 4;
 inline constexpr int kSegmentRowsInFlight = 4;
 
 // Blocks of the segment reduce that registers leave room for on an SM: half of its threads. Where
-// eight sums or 64-bit keys would spill there, 768 threads do: with four 16-byte loads each they
-// have 48 KiB under way, and an H100 needs 7 KiB per SM to hide 273 ns.
+// eight sums, sums of doubles or 64-bit keys would spill there, 768 threads do: with four 16-byte
+// loads each they have 48 KiB under way, and an H100 needs 7 KiB per SM to hide 273 ns.
 inline constexpr int kSegmentBlocksPerSm = 4;
-constexpr int segment_blocks_per_sm(int elems, int key_bytes) {
-  return elems >= 8 || key_bytes == 8 ? kSegmentBlocksPerSm - 1 : kSegmentBlocksPerSm;
+constexpr int segment_blocks_per_sm(int elems, int accum_bytes, int key_bytes) {
+  return elems >= 8 || accum_bytes == 8 || key_bytes == 8 ? kSegmentBlocksPerSm - 1
+                                                          : kSegmentBlocksPerSm;
 }
 
 // Blocks that a segment reduce is split into: two full waves of an H100. The number is the same for
@@ -74,6 +75,22 @@ inline constexpr int kCombineThreads = 1024;
 inline constexpr int kCombineShares = 32;
 inline constexpr int kCombineInFlight = 8;
 inline constexpr int kCombineShort = 16;
+
+// The most indices that the backward in one launch takes: its blocks keep two lists of them in
+// shared memory. And the most rows that a block may own.
+inline constexpr int kSmallMaxIndices = 2048;
+inline constexpr int kSmallMaxRows = 1 << 20;
+// The most that kAuto gives it.
+inline constexpr int kSmallIndices = 1024;
+
+// Room for a list that is sorted in place: a power of two.
+constexpr int small_list_size(int num_indices) {
+  int size = 1;
+  while (size < num_indices) {
+    size *= 2;
+  }
+  return size;
+}
 
 struct GatherPolicy {
   int vec_bytes = 1;        // bytes per access
@@ -109,5 +126,20 @@ struct SegmentPolicy {
 SegmentPolicy select_segment_policy(std::int64_t num_rows, std::int64_t dim,
                                     std::int64_t num_indices, std::int64_t elem_bytes,
                                     RowTarget target, std::uint64_t address_bits, bool wide_pairs);
+
+struct SmallPolicy {
+  int vec_bytes = 4;        // bytes per access
+  int lanes_log2 = 0;       // threads that sum a row together
+  std::int64_t slices = 1;  // pieces of a row's columns
+  std::int64_t ranges = 0;  // pieces of the table; a block sums a slice of a range of rows
+  int rows_per_range = 1;
+  bool is_staged = false;  // rows are gathered in shared memory
+
+  friend bool operator==(const SmallPolicy&, const SmallPolicy&) = default;
+};
+
+// As select_segment_policy(), for at most kSmallMaxIndices indices.
+SmallPolicy select_small_policy(std::int64_t num_rows, std::int64_t dim, std::int64_t num_indices,
+                                std::int64_t elem_bytes, std::uint64_t address_bits);
 
 }  // namespace rowlane::kernels

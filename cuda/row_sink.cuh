@@ -5,11 +5,13 @@
 //   kFillsEmptyRows                 it is given every row of the table, those without an index too
 //   kRanked                         rows go to slot 0, 1, .. in the order of their numbers, not to
 //                                   the slot of their number
+//   kIsPlain                        finished slots are nothing but consecutive rows of memory, from
+//                                   slots() on, so that narrow rows can be gathered in shared
+//                                   memory and stored together
 //   void store<kElems>(slot, row, column, sum)
-//                                   called once per element of a row
-//   Elem* slots()                   where slot 0 begins, when finished slots are nothing but
-//                                   consecutive rows of memory, so that narrow rows can be gathered
-//                                   in shared memory and stored together; else null
+//                                   called once per element of a row; may change sum
+//   void store_row_number(slot, row, column)
+//                                   of plain, ranked sinks, where rows are gathered
 #pragma once
 
 #include "cuda/simt/simt.cuh"
@@ -32,13 +34,14 @@ struct DenseRowSink {
   using Elem = ElemT;
   static constexpr bool kFillsEmptyRows = true;
   static constexpr bool kRanked = false;
+  static constexpr bool kIsPlain = true;
 
   ElemT* __restrict__ grad_table;  // [num_rows, dim]
   std::int64_t dim;
 
   template <int kElems>
   ROWLANE_DEVICE void store(std::int64_t slot, std::int64_t /*row*/, std::int64_t column,
-                            const simt::Accum<ElemT> (&sum)[kElems]) const {
+                            simt::Accum<ElemT> (&sum)[kElems]) const {
     store_elements(grad_table + slot * dim + column, sum);
   }
   ROWLANE_DEVICE ElemT* slots() const { return grad_table; }
@@ -50,23 +53,22 @@ struct AddingRowSink {
   using Elem = ElemT;
   static constexpr bool kFillsEmptyRows = false;
   static constexpr bool kRanked = false;
+  static constexpr bool kIsPlain = false;
 
   ElemT* __restrict__ grad_table;  // [num_rows, dim]
   std::int64_t dim;
 
   template <int kElems>
   ROWLANE_DEVICE void store(std::int64_t slot, std::int64_t /*row*/, std::int64_t column,
-                            const simt::Accum<ElemT> (&sum)[kElems]) const {
+                            simt::Accum<ElemT> (&sum)[kElems]) const {
     ElemT* const p = grad_table + slot * dim + column;
     const auto old = simt::load(reinterpret_cast<const simt::Vec<ElemT, kElems>*>(p));
-    simt::Accum<ElemT> total[kElems];
     ROWLANE_UNROLL
     for (int e = 0; e < kElems; ++e) {
-      total[e] = simt::to_accum(old.v[e]) + sum[e];
+      sum[e] += simt::to_accum(old.v[e]);
     }
-    store_elements(p, total);
+    store_elements(p, sum);
   }
-  ROWLANE_DEVICE ElemT* slots() const { return nullptr; }
 };
 
 // The row gradient: the numbers of the rows that have an index, ascending, and their sums.
@@ -75,6 +77,7 @@ struct CompactRowSink {
   using Elem = ElemT;
   static constexpr bool kFillsEmptyRows = false;
   static constexpr bool kRanked = true;
+  static constexpr bool kIsPlain = true;
 
   std::int64_t* __restrict__ rows;  // [capacity]
   ElemT* __restrict__ values;       // [capacity, dim]
@@ -82,7 +85,7 @@ struct CompactRowSink {
 
   template <int kElems>
   ROWLANE_DEVICE void store(std::int64_t slot, std::int64_t row, std::int64_t column,
-                            const simt::Accum<ElemT> (&sum)[kElems]) const {
+                            simt::Accum<ElemT> (&sum)[kElems]) const {
     store_row_number(slot, row, column);
     store_elements(values + slot * dim + column, sum);
   }

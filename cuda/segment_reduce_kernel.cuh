@@ -101,7 +101,9 @@ __global__ void __launch_bounds__(kBlockThreads)
 // keys and positions, and what BlockReduce needs. No atomics; a block writes the rows that
 // it finishes, its partials and its edges.
 template <typename Source, typename Sink, int kElems, typename KeyT>
-__global__ void __launch_bounds__(kBlockThreads, segment_blocks_per_sm(kElems, int{sizeof(KeyT)}))
+__global__ void __launch_bounds__(
+    kBlockThreads,
+    segment_blocks_per_sm(kElems, int{sizeof(simt::Accum<typename Sink::Elem>)}, int{sizeof(KeyT)}))
     segment_reduce_kernel(SegmentReduceKernelArgs<Source, Sink, KeyT> args) {
   using Elem = typename Sink::Elem;
   const int thread = simt::thread_id();

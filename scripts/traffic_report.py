@@ -16,11 +16,14 @@ from report import BadResults, cell, format_bytes, format_ms, format_ratio, head
 STYLES = {
     ("forward", "rowlane"): ("Rowlane forward", "#0a7d6c", "o"),
     ("backward_dense", "sorted"): ("Rowlane backward, sorted", "#35b79a", "D"),
+    ("backward_dense", "small"): ("Rowlane backward, small", "#2c6fbb", "^"),
     ("backward_dense", "atomic"): ("Rowlane backward, atomic", "#8cc63f", "P"),
+    ("backward_rows", "sorted"): ("Rowlane row gradient", "#7d5ba6", "v"),
     ("forward", "torch"): ("torch forward, by formula", "#b0862c", "|"),
     ("backward_dense", "torch"): ("torch backward, by formula", "#d9822b", "s"),
 }
-OPS = {"forward": "forward", "backward_dense": "backward, dense gradient"}
+OPS = {"forward": "forward", "backward_dense": "backward, dense gradient",
+       "backward_rows": "backward, row gradient"}
 
 
 class Problem(report.Problem):

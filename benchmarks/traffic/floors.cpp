@@ -52,6 +52,13 @@ std::int64_t backward_floor_bytes(const TrafficProblem& problem) {
          problem.num_indices() * problem.index_bytes();
 }
 
+std::int64_t row_gradient_floor_bytes(const TrafficProblem& problem) {
+  constexpr std::int64_t kRowNumberBytes = 8;
+  const std::int64_t num_distinct = count_row_use(problem).num_distinct;
+  return (problem.num_indices() + num_distinct) * problem.row_bytes() +
+         problem.num_indices() * problem.index_bytes() + num_distinct * kRowNumberBytes;
+}
+
 std::int64_t sort_floor_bytes(const TrafficProblem& problem) {
   constexpr std::int64_t kKeyBytes = 4;
   constexpr std::int64_t kPairBytes = 8;

@@ -22,6 +22,9 @@ std::int64_t distinct_gather_bytes(const TrafficProblem& problem);
 // N gradient rows and N indices read, every row of the table's gradient written.
 std::int64_t backward_floor_bytes(const TrafficProblem& problem);
 
+// N gradient rows and N indices read, the sum and the number of each row that has an index written.
+std::int64_t row_gradient_floor_bytes(const TrafficProblem& problem);
+
 // A radix sort of (row, position) pairs of 32 bits each, with 8 bits per pass over the bits that a
 // row number needs: N * 4 for the histogram, and N * 16 for each pass. A list that one block sorts
 // is read and written once.

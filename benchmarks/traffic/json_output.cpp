@@ -7,11 +7,14 @@ namespace rowlane::bench {
 namespace {
 
 Json to_json(const TrafficReport& report, const TrafficRow& row, bool is_torch) {
-  const Traffic& traffic = is_torch ? row.torch : row.counted;
+  const Traffic& traffic = is_torch ? *row.torch : row.counted;
   Json json = begin_row(report.workload, report.problem);
-  json["op"] = row.is_forward ? "forward" : "backward_dense";
+  json["op"] = row.op;
   json["impl"] = is_torch ? "torch_by_formula" : "rowlane";
   json["algorithm"] = is_torch ? row.torch_algorithm : row.algorithm;
+  if (!is_torch) {
+    json["is_auto"] = row.is_auto;
+  }
   add_problem(json, report.problem);
   json["cache"] = "cold";
   json["l2_scale"] = report.l2_scale;
@@ -19,7 +22,7 @@ Json to_json(const TrafficReport& report, const TrafficRow& row, bool is_torch) 
   json["dram_read_bytes"] = traffic.dram_read_bytes;
   json["dram_write_bytes"] = traffic.dram_write_bytes;
   json["floor_bytes"] = traffic.floor_bytes;
-  if (row.is_forward) {
+  if (row.op == "forward") {
     json["distinct_row_bytes"] = report.distinct_bytes;
   }
   if (traffic.sector_use) {
@@ -37,14 +40,14 @@ void write_traffic_json(const std::filesystem::path& path, const std::string& da
                         const std::vector<TrafficReport>& reports) {
   Json document = begin_document("emulated", simt::emulated::options().device->name, date);
   for (const TrafficReport& report : reports) {
-    bool has_torch_backward = false;
+    std::string last_op;
     for (const TrafficRow& row : report.rows) {
       document["results"].push_back(to_json(report, row, false));
-      // Torch has one backward, whichever of Rowlane's it stands beside.
-      if (row.is_forward || !has_torch_backward) {
+      // Torch has one algorithm for each op, whichever of Rowlane's it stands beside.
+      if (row.torch && row.op != last_op) {
         document["results"].push_back(to_json(report, row, true));
       }
-      has_torch_backward = has_torch_backward || !row.is_forward;
+      last_op = row.op;
     }
   }
   write_document(path, document);

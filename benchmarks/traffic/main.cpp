@@ -93,8 +93,9 @@ TrafficReport run_problem(const Workload& workload, const Problem& problem, cons
                        .rows = {}};
   const TrafficMeter meter(traffic);
   step("forward");
-  report.rows.push_back({.is_forward = true,
+  report.rows.push_back({.op = "forward",
                          .algorithm = "gather",
+                         .is_auto = true,
                          .counted = meter.forward(),
                          .torch_algorithm = "gather",
                          .torch = torch_forward(traffic)});
@@ -102,18 +103,31 @@ TrafficReport run_problem(const Workload& workload, const Problem& problem, cons
     return report;
   }
   const TorchBackward torch = torch_backward(traffic);
-  const auto add_backward = [&](const char* algorithm, kernels::BackwardRequest request) {
+  const bool is_small = meter.chosen() == kernels::BackwardAlgorithm::kSmall;
+  const auto add_backward = [&](const char* algorithm, kernels::BackwardRequest request,
+                                bool is_auto) {
     step(std::string("backward ") + algorithm);
-    report.rows.push_back({.is_forward = false,
+    report.rows.push_back({.op = "backward_dense",
                            .algorithm = algorithm,
+                           .is_auto = is_auto,
                            .counted = meter.backward(request),
                            .torch_algorithm = torch.algorithm,
                            .torch = torch.traffic});
   };
-  add_backward("sorted", kernels::BackwardRequest::kSorted);
-  if (traffic.has_atomic()) {
-    add_backward("atomic", kernels::BackwardRequest::kAtomic);
+  add_backward("sorted", kernels::BackwardRequest::kSorted, !is_small);
+  if (traffic.num_indices() <= kernels::kSmallMaxIndices) {
+    add_backward("small", kernels::BackwardRequest::kSmall, is_small);
   }
+  if (traffic.has_atomic()) {
+    add_backward("atomic", kernels::BackwardRequest::kAtomic, false);
+  }
+  step("row gradient");
+  report.rows.push_back({.op = "backward_rows",
+                         .algorithm = "sorted",
+                         .is_auto = true,
+                         .counted = meter.row_gradient(),
+                         .torch_algorithm = {},
+                         .torch = {}});
   return report;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,11 +12,12 @@
 namespace rowlane::bench {
 
 struct TrafficRow {
-  bool is_forward = true;
-  std::string algorithm;  // "gather", "sorted", "atomic"
+  std::string op;         // "forward", "backward_dense", "backward_rows"
+  std::string algorithm;  // "gather", "sorted", "small", "atomic"
+  bool is_auto = false;   // what Rowlane chooses
   Traffic counted;
   std::string torch_algorithm;
-  Traffic torch;  // by formula
+  std::optional<Traffic> torch;  // by formula; none where torch has no such thing
 };
 
 struct TrafficReport {

@@ -32,7 +32,10 @@ std::string print(const char* format, double value) {
 std::string format_us(double us) { return format_ms(us / 1e3); }
 
 std::string name_of(const TrafficRow& row) {
-  return row.is_forward ? "forward" : "backward " + row.algorithm;
+  if (row.op == "forward") {
+    return row.op;
+  }
+  return row.op == "backward_rows" ? "row gradient" : "backward " + row.algorithm;
 }
 
 struct Mean {
@@ -61,11 +64,12 @@ void TrafficTable::print_header() const {
       << R"(No GPU took part. Rowlane's columns are counts of its own kernels, run thread by thread;
 times are modelled by a roofline. Torch's columns are formulas of what its algorithm does, its
 time is modelled by the same roofline.
+  *            what Rowlane chooses
   launches     kernels, fills, and all that a radix sort launches
   read, write  bytes between DRAM and the L2
   of floor     both over the fewest possible: of a gather, the same look-ups by an ideal kernel
-               through the same L2; of the dense gradient, every gradient row and index read and
-               the table written once; plus the sort where there is one
+               through the same L2; of a gradient, every gradient row and index read and the
+               table, or the rows that have an index, written once; plus the sort where there is one
   sectors      bytes that threads asked for, of the 32-byte sectors that they touched
   chain        the most atomic additions to one address
 )";
@@ -94,8 +98,7 @@ void TrafficTable::print_problem(const TrafficReport& report) const {
   out_ << "\n";
   for (const TrafficRow& row : report.rows) {
     const Traffic& own = row.counted;
-    const Traffic& torch = row.torch;
-    out_ << "  " << pad_right(name_of(row), kNameWidth)
+    out_ << "  " << pad_right(name_of(row) + (row.is_auto ? " *" : ""), kNameWidth)
          << pad_left(std::to_string(own.launches), kLaunchesWidth)
          << pad_left(format_bytes(own.dram_read_bytes), kBytesWidth)
          << pad_left(format_bytes(own.dram_write_bytes), kBytesWidth)
@@ -103,12 +106,15 @@ void TrafficTable::print_problem(const TrafficReport& report) const {
          << pad_left(print("%.1f%%", 100 * own.sector_use.value_or(1.0)), kSectorWidth)
          << pad_left(own.longest_atomic_chain == 0 ? "-" : format_count(own.longest_atomic_chain),
                      kChainWidth)
-         << pad_left(format_us(own.modelled_us), kTimeWidth) << std::string(kGap, ' ')
-         << pad_left(std::to_string(torch.launches), kLaunchesWidth)
-         << pad_left(format_bytes(torch.dram_bytes()), kBytesWidth)
-         << pad_left(print("%.3f", torch.times_floor()), kFloorWidth)
-         << pad_left(format_us(torch.modelled_us), kTimeWidth) << "  " << row.torch_algorithm
-         << "\n";
+         << pad_left(format_us(own.modelled_us), kTimeWidth);
+    if (row.torch) {
+      const Traffic& torch = *row.torch;
+      out_ << std::string(kGap, ' ') << pad_left(std::to_string(torch.launches), kLaunchesWidth)
+           << pad_left(format_bytes(torch.dram_bytes()), kBytesWidth)
+           << pad_left(print("%.3f", torch.times_floor()), kFloorWidth)
+           << pad_left(format_us(torch.modelled_us), kTimeWidth) << "  " << row.torch_algorithm;
+    }
+    out_ << "\n";
   }
   out_ << std::flush;
 }
@@ -120,23 +126,29 @@ void TrafficTable::print_summary(const std::vector<TrafficReport>& reports) cons
        << std::string(2 + kNameWidth, ' ') << pad_left("bytes of floor", kWidth)
        << pad_left("torch's, by formula", kWidth) << pad_left("modelled speed-up", kWidth)
        << pad_left("problems", 10) << "\n";
-  for (const char* const name : {"forward", "backward sorted", "backward atomic"}) {
+  for (const char* const name :
+       {"forward", "backward *", "backward sorted", "backward small", "backward atomic",
+        "row gradient"}) {
     Mean own;
     Mean torch;
     Mean speed_up;
     for (const TrafficReport& report : reports) {
       for (const TrafficRow& row : report.rows) {
-        if (name_of(row) == name) {
-          own.add(row.counted.times_floor());
-          torch.add(row.torch.times_floor());
-          speed_up.add(row.torch.modelled_us / row.counted.modelled_us);
+        const bool is_chosen = row.op == "backward_dense" && row.is_auto;
+        if (name_of(row) != name && !(is_chosen && name == std::string("backward *"))) {
+          continue;
+        }
+        own.add(row.counted.times_floor());
+        if (row.torch) {
+          torch.add(row.torch->times_floor());
+          speed_up.add(row.torch->modelled_us / row.counted.modelled_us);
         }
       }
     }
     if (own.count > 0) {
       out_ << "  " << pad_right(name, kNameWidth) << pad_left(print("%.3f", own.value()), kWidth)
-           << pad_left(print("%.3f", torch.value()), kWidth)
-           << pad_left(format_ratio(speed_up.value()), kWidth)
+           << pad_left(torch.count > 0 ? print("%.3f", torch.value()) : "-", kWidth)
+           << pad_left(torch.count > 0 ? format_ratio(speed_up.value()) : "-", kWidth)
            << pad_left(std::to_string(own.count), 10) << "\n";
     }
   }

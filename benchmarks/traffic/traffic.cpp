@@ -27,12 +27,16 @@ void fill_indices(void* to, const std::vector<std::int64_t>& indices) {
                  [](std::int64_t index) { return static_cast<IndexT>(index); });
 }
 
-Traffic measure_call(const std::function<kernels::Status()>& call, std::int64_t floor_bytes) {
-  kernels::Status status;
-  const emulated::Counts counts = emulated::measure([&] { status = call(); });
+void check(const kernels::Status& status) {
   if (!status.ok()) {
     throw std::runtime_error(status.message());
   }
+}
+
+Traffic measure_call(const std::function<kernels::Status()>& call, std::int64_t floor_bytes) {
+  kernels::Status status;
+  const emulated::Counts counts = emulated::measure([&] { status = call(); });
+  check(status);
   return summarize(counts, floor_bytes);
 }
 
@@ -47,7 +51,8 @@ Traffic summarize(const emulated::Counts& counts, std::int64_t floor_bytes) {
                   .sector_use = total.sector_use(),
                   .longest_atomic_chain = total.l2.longest_atomic_chain,
                   .modelled_us = emulated::modelled_us(counts),
-                  .slowest = {}};
+                  .slowest = {},
+                  .counts = counts};
   double slowest_us = 0;
   for (const emulated::LaunchCounts& launch : counts.launches) {
     const emulated::ModelledTime time = emulated::modelled_time(launch, *counts.device);
@@ -95,30 +100,60 @@ Traffic TrafficMeter::forward() const {
       ideal_gather(problem_).dram_bytes());
 }
 
-Traffic TrafficMeter::backward(kernels::BackwardRequest request) const {
-  const kernels::BackwardProblem backward_problem{.num_rows = problem_.num_rows,
-                                                  .dim = problem_.dim,
-                                                  .num_indices = problem_.num_indices(),
-                                                  .elem_type = problem_.elem_type,
-                                                  .index_type = problem_.index_type};
-  std::unique_ptr<void, decltype(&emulated::device_free)> workspace(nullptr,
-                                                                    &emulated::device_free);
-  const bool is_sorted = request != kernels::BackwardRequest::kAtomic;
+kernels::BackwardProblem TrafficMeter::backward_problem(kernels::RowTarget target) const {
+  return {.num_rows = problem_.num_rows,
+          .dim = problem_.dim,
+          .num_indices = problem_.num_indices(),
+          .target = target,
+          .elem_type = problem_.elem_type,
+          .index_type = problem_.index_type};
+}
+
+Traffic TrafficMeter::measure_backward(const kernels::BackwardProblem& problem,
+                                       kernels::BackwardRequest request,
+                                       std::int64_t floor_bytes) const {
+  const auto allocate = [](std::int64_t bytes) {
+    return std::unique_ptr<void, decltype(&emulated::device_free)>(device_bytes(bytes),
+                                                                   &emulated::device_free);
+  };
+  kernels::BackwardPolicy policy;
+  kernels::BackwardWorkspace plan;
+  check(select_backward_policy(problem, request, &policy));
+  check(plan_backward_workspace(problem, policy, &plan));
+  const auto workspace = allocate(plan.total_bytes);
+  const auto row_numbers = allocate(8 * std::min(problem.num_rows, problem.num_indices));
+  const auto num_slots = allocate(8);
   return measure_call(
-      [&]() -> kernels::Status {
-        kernels::BackwardPolicy policy;
-        ROWLANE_RETURN_IF_ERROR(select_backward_policy(backward_problem, request, &policy));
-        kernels::BackwardWorkspace plan;
-        ROWLANE_RETURN_IF_ERROR(plan_backward_workspace(backward_problem, policy, &plan));
-        workspace.reset(device_bytes(plan.total_bytes));
-        return kernels::backward({.problem = backward_problem,
+      [&] {
+        return kernels::backward({.problem = problem,
                                   .grad_output = output_,
                                   .indices = indices_,
                                   .rows_out = table_,
+                                  .row_numbers = static_cast<std::int64_t*>(row_numbers.get()),
+                                  .num_slots = static_cast<std::int64_t*>(num_slots.get()),
                                   .workspace = workspace.get()},
                                  policy, nullptr);
       },
-      backward_floor_bytes(problem_) + (is_sorted ? sort_floor_bytes(problem_) : 0));
+      floor_bytes + (policy.algorithm == kernels::BackwardAlgorithm::kSorted
+                         ? sort_floor_bytes(problem_)
+                         : 0));
+}
+
+kernels::BackwardAlgorithm TrafficMeter::chosen() const {
+  kernels::BackwardPolicy policy;
+  check(select_backward_policy(backward_problem(kernels::RowTarget::kDense),
+                               kernels::BackwardRequest::kAuto, &policy));
+  return policy.algorithm;
+}
+
+Traffic TrafficMeter::backward(kernels::BackwardRequest request) const {
+  return measure_backward(backward_problem(kernels::RowTarget::kDense), request,
+                          backward_floor_bytes(problem_));
+}
+
+Traffic TrafficMeter::row_gradient() const {
+  return measure_backward(backward_problem(kernels::RowTarget::kCompact),
+                          kernels::BackwardRequest::kAuto, row_gradient_floor_bytes(problem_));
 }
 
 }  // namespace rowlane::bench

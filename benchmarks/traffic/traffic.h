@@ -44,6 +44,8 @@ struct Traffic {
   double modelled_us = 0;
   // The launch that takes longest, and the term that it is bound by.
   std::string slowest;
+  // What all of this is taken from; empty by formula.
+  simt::emulated::Counts counts;
 
   [[nodiscard]] std::int64_t dram_bytes() const { return dram_read_bytes + dram_write_bytes; }
   [[nodiscard]] double times_floor() const {
@@ -64,9 +66,19 @@ class TrafficMeter {
   TrafficMeter& operator=(const TrafficMeter&) = delete;
 
   [[nodiscard]] Traffic forward() const;
+  // What kAuto makes the dense gradient by.
+  [[nodiscard]] kernels::BackwardAlgorithm chosen() const;
+  // The dense gradient.
   [[nodiscard]] Traffic backward(kernels::BackwardRequest request) const;
+  // The row gradient: sorted, as kAuto makes it.
+  [[nodiscard]] Traffic row_gradient() const;
 
  private:
+  [[nodiscard]] kernels::BackwardProblem backward_problem(kernels::RowTarget target) const;
+  [[nodiscard]] Traffic measure_backward(const kernels::BackwardProblem& problem,
+                                         kernels::BackwardRequest request,
+                                         std::int64_t floor_bytes) const;
+
   const TrafficProblem& problem_;
   void* table_;  // and its gradient
   void* indices_;

@@ -223,6 +223,19 @@ TEST_P(Backward, SortedScalesByCount) {
 
 TEST_P(Backward, SortedTakesAnExpandedGradient) { expect_all_summed<float>({.is_expanded = true}); }
 
+TEST_P(Backward, SmallSumsExactly) {
+  expect_all_summed<float, double, simt::half, simt::bfloat16>(
+      {.request = BackwardRequest::kSmall});
+}
+
+TEST_P(Backward, SmallScalesByCount) {
+  expect_all_summed<float>({.request = BackwardRequest::kSmall, .scale_by_count = true});
+}
+
+TEST_P(Backward, SmallTakesAnExpandedGradient) {
+  expect_all_summed<float>({.request = BackwardRequest::kSmall, .is_expanded = true});
+}
+
 TEST_P(Backward, AtomicSumsExactly) {
   expect_all_summed<float, double>({.request = BackwardRequest::kAtomic});
   expect_all_summed<float>({.request = BackwardRequest::kAtomic, .target = RowTarget::kAdd});

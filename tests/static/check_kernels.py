@@ -61,15 +61,40 @@ def scatter_atomic(arch, elem, elems, index):
             f"red.global.f{SIZES[elem] * 8} {add_bytes}"}
 
 
-def segment_reduce(arch, elem, elems, key):
-    row_bytes = SIZES[elem] * int(elems)
-    accum_bytes = max(SIZES[elem], 4)
-    return {read_only(SIZES[key]), read_once(arch, row_bytes), store(row_bytes), store(accum_bytes)}
+def element(template):
+    """The type in Name<type>."""
+    return template.partition("<")[2].removesuffix(">")
 
 
-def segment_combine(_, elem, key):
-    accum_bytes = max(SIZES[elem], 4)
-    return {read_only(SIZES[key]), read_only(accum_bytes), store(SIZES[elem])}
+def segment_reduce(arch, source, sink, elems, key):
+    elem = element(sink)
+    elem_bytes = SIZES[elem]
+    row_bytes = elem_bytes * int(elems)
+    # Keys, positions, gradient rows; finished rows, partial sums, what crosses the share's edges.
+    accesses = {read_only(SIZES[key]), read_once(arch, row_bytes), store(row_bytes),
+                store(max(elem_bytes, 4)), store(8)}
+    if sink.startswith("AddingRowSink"):
+        accesses.add(f"ld.global {row_bytes}")
+    else:
+        # Gathered rows, by 16 bytes in between the unaligned ends.
+        accesses |= {store(elem_bytes), store(16)}
+    if sink.startswith("CompactRowSink"):
+        accesses.add(read_only(4))  # how many runs begin in the shares before
+    return accesses
+
+
+def segment_combine(_, source, sink, key):
+    elem_bytes = SIZES[element(sink)]
+    accesses = {read_only(8), read_only(max(elem_bytes, 4)), store(elem_bytes)}
+    if sink.startswith("AddingRowSink"):
+        accesses.add(f"ld.global {elem_bytes}")
+    if sink.startswith("CompactRowSink"):
+        accesses.add(store(8))
+    return accesses
+
+
+def count_runs(_, key):
+    return {read_only(SIZES[key]), store(4)}
 
 
 def make_pairs(_, index, key):
@@ -79,6 +104,7 @@ def make_pairs(_, index, key):
 # Kernel -> f(architecture, *template arguments): its accesses to global memory, as
 # kernel_figures.access() writes them.
 EXPECTED = {
+    "count_runs_kernel": count_runs,
     "gather_kernel": gather,
     "make_pairs_kernel": make_pairs,
     "scatter_atomic_kernel": scatter_atomic,
