@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -159,10 +160,15 @@ void expect_summed(const Problem& problem, const Variant& variant) {
   }
 }
 
-std::vector<Problem> problems() {
+// Narrow rows that are gathered in shared memory, rows of whole and of odd accesses, and rows that
+// take more than one block.
+const std::vector<std::int64_t> kAllDims{1, 2, 3, 8, 33, 130};
+const std::vector<std::int64_t> kFewDims{3, 36};
+
+std::vector<Problem> problems(const std::vector<std::int64_t>& dims) {
   std::vector<Problem> result;
   std::mt19937 random(9);
-  for (const std::int64_t dim : {1, 2, 3, 4, 7, 33, 130}) {
+  for (const std::int64_t dim : dims) {
     const auto draw = [&](std::size_t count, std::int64_t num_rows) {
       std::vector<std::int64_t> indices(count);
       for (auto& index : indices) {
@@ -192,9 +198,9 @@ std::vector<Problem> problems() {
 class Backward : public ::testing::TestWithParam<Schedule> {
  protected:
   template <typename... Types>
-  static void expect_all_summed(const Variant& variant) {
+  static void expect_all_summed(const std::vector<std::int64_t>& dims, const Variant& variant) {
     const CheckedSchedule schedule(GetParam());
-    for (const Problem& problem : problems()) {
+    for (const Problem& problem : problems(dims)) {
       SCOPED_TRACE(::testing::Message() << problem.num_rows << " rows, dim " << problem.dim << ", "
                                         << problem.indices.size() << " indices");
       (expect_summed<Types>(problem, variant), ...);
@@ -203,85 +209,202 @@ class Backward : public ::testing::TestWithParam<Schedule> {
 };
 
 TEST_P(Backward, SortedSumsExactly) {
-  expect_all_summed<float, double, simt::half, simt::bfloat16>({});
+  expect_all_summed<float, simt::bfloat16>(kAllDims, {});
+  expect_all_summed<double, simt::half>(kFewDims, {});
 }
 
-TEST_P(Backward, SortedSumsPairsOfSixtyFourBits) { expect_all_summed<float>({.wide = true}); }
+TEST_P(Backward, SortedSumsPairsOfSixtyFourBits) {
+  expect_all_summed<float>(kFewDims, {.wide = true});
+}
 
 TEST_P(Backward, SortedAddsToWhatIsThere) {
-  expect_all_summed<float, simt::bfloat16>({.target = RowTarget::kAdd});
+  expect_all_summed<float, simt::bfloat16>(kFewDims, {.target = RowTarget::kAdd});
 }
 
 TEST_P(Backward, SortedMakesRowGradients) {
-  expect_all_summed<float, simt::bfloat16>({.target = RowTarget::kCompact});
+  expect_all_summed<float>(kAllDims, {.target = RowTarget::kCompact});
+  expect_all_summed<simt::bfloat16>(kFewDims, {.target = RowTarget::kCompact});
 }
 
 TEST_P(Backward, SortedScalesByCount) {
-  expect_all_summed<float>({.scale_by_count = true});
-  expect_all_summed<double>({.target = RowTarget::kCompact, .scale_by_count = true});
+  expect_all_summed<float>(kFewDims, {.scale_by_count = true});
+  expect_all_summed<double>(kFewDims, {.target = RowTarget::kCompact, .scale_by_count = true});
 }
-
-TEST_P(Backward, SortedTakesAnExpandedGradient) { expect_all_summed<float>({.is_expanded = true}); }
 
 TEST_P(Backward, SmallSumsExactly) {
-  expect_all_summed<float, double, simt::half, simt::bfloat16>(
-      {.request = BackwardRequest::kSmall});
+  expect_all_summed<float>(kAllDims, {.request = BackwardRequest::kSmall});
+  expect_all_summed<double, simt::bfloat16>(kFewDims, {.request = BackwardRequest::kSmall});
+  expect_all_summed<float>(kFewDims, {.request = BackwardRequest::kSmall, .scale_by_count = true});
 }
 
-TEST_P(Backward, SmallScalesByCount) {
-  expect_all_summed<float>({.request = BackwardRequest::kSmall, .scale_by_count = true});
-}
-
-TEST_P(Backward, SmallTakesAnExpandedGradient) {
-  expect_all_summed<float>({.request = BackwardRequest::kSmall, .is_expanded = true});
+TEST_P(Backward, TakesAnExpandedGradient) {
+  for (const auto request :
+       {BackwardRequest::kSorted, BackwardRequest::kSmall, BackwardRequest::kAtomic}) {
+    expect_all_summed<float>(kFewDims, {.request = request, .is_expanded = true});
+  }
 }
 
 TEST_P(Backward, AtomicSumsExactly) {
-  expect_all_summed<float, double>({.request = BackwardRequest::kAtomic});
-  expect_all_summed<float>({.request = BackwardRequest::kAtomic, .target = RowTarget::kAdd});
+  expect_all_summed<float, double>(kAllDims, {.request = BackwardRequest::kAtomic});
+  expect_all_summed<float>(kFewDims,
+                           {.request = BackwardRequest::kAtomic, .target = RowTarget::kAdd});
 }
 
 INSTANTIATE_TEST_SUITE_P(AllSchedules, Backward, ::testing::ValuesIn(kSchedules),
                          [](const auto& info) { return info.param.name; });
 
-// Of floats that do not add exactly: the bits must not depend on the schedule.
-TEST(SortedBackward, GivesTheSameBitsInEverySchedule) {
-  const std::int64_t num_rows = 40;
-  const std::int64_t dim = 37;
+// Runs a backward of float or half-precision data to a dense gradient.
+template <typename T>
+std::vector<T> gradient(const Problem& problem, BackwardRequest request,
+                        const std::vector<T>& grad) {
+  const DeviceArray<T> device_grad(grad);
+  const DeviceArray<std::int64_t> device_indices(problem.indices);
+  const DeviceArray<T> grad_table(static_cast<std::size_t>(problem.num_rows * problem.dim));
+  const BackwardProblem sizes{.num_rows = problem.num_rows,
+                              .dim = problem.dim,
+                              .num_indices = static_cast<std::int64_t>(problem.indices.size()),
+                              .elem_type = kElemType<T>};
+  BackwardPolicy policy;
+  BackwardWorkspace plan;
+  EXPECT_TRUE(select_backward_policy(sizes, request, &policy).ok());
+  EXPECT_TRUE(plan_backward_workspace(sizes, policy, &plan).ok());
+  const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
+  const Status status = backward({.problem = sizes,
+                                  .grad_output = device_grad.data(),
+                                  .indices = device_indices.data(),
+                                  .rows_out = grad_table.data(),
+                                  .workspace = workspace.data()},
+                                 policy, nullptr);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return grad_table.to_vector();
+}
+
+// Of floats that do not add exactly: the bits must not depend on the schedule, nor on the device.
+void expect_same_bits(BackwardRequest request, std::size_t num_indices) {
   std::mt19937 random(5);
-  std::vector<std::int64_t> indices(3000);
-  for (auto& index : indices) {
-    index = random() % 3 == 0 ? 7 : static_cast<std::int64_t>(random() % num_rows);
+  Problem problem{.num_rows = 40, .dim = 37, .indices = std::vector<std::int64_t>(num_indices)};
+  for (auto& index : problem.indices) {
+    index = random() % 3 == 0 ? 7 : static_cast<std::int64_t>(random() % 40);
   }
-  std::vector<float> grad(indices.size() * dim);
+  std::vector<float> grad(num_indices * 37);
   std::normal_distribution<float> normal;
   for (auto& value : grad) {
     value = normal(random);
   }
-  std::vector<float> reference;
+  const std::vector<float> reference = gradient(problem, request, grad);
   for (const Schedule& schedule : kSchedules) {
     const CheckedSchedule checked(schedule);
-    const DeviceArray<float> device_grad(grad);
-    const DeviceArray<std::int64_t> device_indices(indices);
-    const DeviceArray<float> grad_table(static_cast<std::size_t>(num_rows * dim));
-    const BackwardProblem sizes{
-        .num_rows = num_rows, .dim = dim, .num_indices = static_cast<std::int64_t>(indices.size())};
-    BackwardPolicy policy;
-    ASSERT_TRUE(select_backward_policy(sizes, BackwardRequest::kSorted, &policy).ok());
-    BackwardWorkspace plan;
-    ASSERT_TRUE(plan_backward_workspace(sizes, policy, &plan).ok());
-    const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
-    ASSERT_TRUE(backward({.problem = sizes,
-                          .grad_output = device_grad.data(),
-                          .indices = device_indices.data(),
-                          .rows_out = grad_table.data(),
-                          .workspace = workspace.data()},
-                         policy, nullptr)
-                    .ok());
-    const auto result = grad_table.to_vector();
-    reference = reference.empty() ? result : reference;
-    EXPECT_EQ(result, reference) << schedule.name;
+    EXPECT_EQ(gradient(problem, request, grad), reference) << schedule.name;
   }
+  for (std::uint64_t seed = 10; seed < 24; ++seed) {
+    const simt::emulated::ScopedOptions options;
+    options->order = simt::emulated::Order::kShuffled;
+    options->seed = seed;
+    options->host_threads = 1 + static_cast<int>(seed % 2);
+    options->device = simt::emulated::find_device(seed % 3 == 0 ? "l4" : "b200");
+    EXPECT_EQ(gradient(problem, request, grad), reference) << "seed " << seed;
+  }
+}
+
+TEST(SortedBackward, GivesTheSameBitsInTwentySchedules) {
+  expect_same_bits(BackwardRequest::kSorted, 3000);
+}
+
+TEST(SmallBackward, GivesTheSameBitsInTwentySchedules) {
+  expect_same_bits(BackwardRequest::kSmall, 1000);
+}
+
+// A million gradients of one row: sums in pieces, so the error doesn't grow with their number.
+TEST(SortedBackward, SumsAMillionRepeatsToTwentyBits) {
+  constexpr std::size_t kRepeats = 1'000'000;
+  const Problem problem{
+      .num_rows = 3, .dim = 1, .indices = std::vector<std::int64_t>(kRepeats, 1)};
+  std::mt19937 random(11);
+  std::uniform_real_distribution<float> uniform;
+  std::vector<float> grad(kRepeats);
+  double exact = 0;
+  float one_by_one = 0;
+  for (auto& value : grad) {
+    value = simt::to_accum(simt::from_accum<simt::bfloat16>(uniform(random)));
+    exact += static_cast<double>(value);
+    one_by_one += value;
+  }
+  const auto sum =
+      static_cast<double>(gradient(problem, BackwardRequest::kSorted, grad)[1]);
+  EXPECT_LE(std::abs(sum - exact) / exact, std::ldexp(1.0, -20));
+  RecordProperty("relative_error", std::to_string(std::abs(sum - exact) / exact));
+  // What adding them in a single row would give.
+  EXPECT_GT(std::abs(static_cast<double>(one_by_one) - exact) / exact, std::ldexp(1.0, -20));
+
+  std::vector<simt::bfloat16> short_grad(kRepeats);
+  std::transform(grad.begin(), grad.end(), short_grad.begin(),
+                 [](float value) { return simt::from_accum<simt::bfloat16>(value); });
+  EXPECT_EQ(simt::to_accum(gradient(problem, BackwardRequest::kSorted, short_grad)[1]),
+            simt::to_accum(simt::from_accum<simt::bfloat16>(static_cast<float>(exact))));
+}
+
+// Memory that is reserved, but only where it is touched backed by pages.
+class SparseArray {
+ public:
+  explicit SparseArray(std::int64_t bytes) {
+    const simt::emulated::ScopedOptions options;
+    options->poison = false;
+    data_ = simt::emulated::device_alloc(bytes);
+  }
+  ~SparseArray() { simt::emulated::device_free(data_); }
+  SparseArray(const SparseArray&) = delete;
+  SparseArray& operator=(const SparseArray&) = delete;
+  template <typename T>
+  [[nodiscard]] T* data() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void* data_;
+};
+
+TEST(SortedBackward, ReachesBeyondTwoToTheThirtyOneElements) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the address sanitizer would back this much address space by memory";
+#else
+  constexpr std::int64_t kDim = 1024;
+  constexpr std::int64_t kRows = (std::int64_t{1} << 21) + 8;  // times dim is above 2^31
+  constexpr std::int64_t kStride = (std::int64_t{1} << 30) + 64;
+  const SparseArray table(kRows * kDim * 2);
+  const SparseArray grad(2 * kStride * 2 + kDim * 2);
+  const std::vector<std::int64_t> indices{kRows - 1, 5, kRows - 1};
+  const DeviceArray<std::int64_t> device_indices(indices);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    for (std::int64_t c = 0; c < kDim; ++c) {
+      grad.data<simt::bfloat16>()[i * kStride + c] =
+          simt::from_accum<simt::bfloat16>(static_cast<float>(i + 1));
+    }
+  }
+  const BackwardProblem problem{.num_rows = kRows,
+                                .dim = kDim,
+                                .num_indices = 3,
+                                .grad_row_stride = kStride,
+                                .target = RowTarget::kAdd,
+                                .elem_type = ElemType::kBFloat16};
+  BackwardPolicy policy;
+  BackwardWorkspace plan;
+  ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
+  ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
+  const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
+  const Status status = backward({.problem = problem,
+                                  .grad_output = grad.data<void>(),
+                                  .indices = device_indices.data(),
+                                  .rows_out = table.data<void>(),
+                                  .workspace = workspace.data()},
+                                 policy, nullptr);
+  ASSERT_TRUE(status.ok()) << status.message();
+  const auto* const sums = table.data<simt::bfloat16>();
+  for (const std::int64_t c : {std::int64_t{0}, kDim - 1}) {
+    EXPECT_EQ(simt::to_accum(sums[(kRows - 1) * kDim + c]), 4);
+    EXPECT_EQ(simt::to_accum(sums[5 * kDim + c]), 2);
+    EXPECT_EQ(simt::to_accum(sums[6 * kDim + c]), 0);
+  }
+#endif
 }
 
 }  // namespace

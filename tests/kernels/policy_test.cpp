@@ -71,9 +71,12 @@ TEST(PairFormat, WidensWhereThirtyTwoBitsDoNotReach) {
   EXPECT_TRUE(select_pair_format(10, kLimit + 1).wide);
 }
 
-TEST(BackwardPolicy, AutoIsSortedBecauseItIsDeterministic) {
+TEST(BackwardPolicy, AutoIsDeterministic) {
   BackwardPolicy policy;
-  const BackwardProblem problem{.num_rows = 100, .dim = 8, .num_indices = 10};
+  BackwardProblem problem{.num_rows = 100, .dim = 8, .num_indices = kSmallIndices};
+  ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
+  EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSmall);
+  problem.num_indices = kSmallIndices + 1;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
   EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSorted);
   EXPECT_EQ(policy.pairs, (PairFormat{.wide = false, .key_bits = 7}));
