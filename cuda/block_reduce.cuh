@@ -373,9 +373,19 @@ struct BlockReduce {
 
   ROWLANE_DEVICE void store_partial(int which, const Sum& sum) const {
     if (is_active()) {
+      // As wide as 16 bytes: columns are multiples of kElems, which divides dim.
+      constexpr int kWidest = 16 / static_cast<int>(sizeof(AccumT));
+      constexpr int kWide = kElems < kWidest ? kElems : kWidest;
       ROWLANE_UNROLL
-      for (int e = 0; e < kElems; ++e) {
-        simt::store(partials + which * args.dim + column() + e, sum[e]);
+      for (int e = 0; e < kElems; e += kWide) {
+        simt::Vec<AccumT, kWide> value;
+        ROWLANE_UNROLL
+        for (int k = 0; k < kWide; ++k) {
+          value.v[k] = sum[e + k];
+        }
+        simt::store(
+            reinterpret_cast<simt::Vec<AccumT, kWide>*>(partials + which * args.dim + column() + e),
+            value);
       }
     }
   }

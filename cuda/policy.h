@@ -80,6 +80,8 @@ inline constexpr int kCombineShort = 16;
 // shared memory. And the most rows that a block may own.
 inline constexpr int kSmallMaxIndices = 2048;
 inline constexpr int kSmallMaxRows = 1 << 20;
+// With fewer blocks than this, two on each SM of an H100, rows are split into more slices.
+inline constexpr std::int64_t kMinSmallBlocks = 264;
 // The most that kAuto gives it.
 inline constexpr int kSmallIndices = 1024;
 

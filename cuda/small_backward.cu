@@ -16,16 +16,22 @@ SmallPolicy select_small_policy(std::int64_t num_rows, std::int64_t dim, std::in
   policy.vec_bytes = access_bytes(address_bits | static_cast<std::uint64_t>(row_bytes));
   policy.is_staged = row_bytes < kMinDirectRowBytes;
   const std::int64_t accesses = row_bytes / policy.vec_bytes;
-  policy.lanes_log2 = lanes_log2(accesses);
-  policy.slices = ceil_div(accesses, std::int64_t{1} << policy.lanes_log2);
-  const std::int64_t longest =
-      policy.is_staged ? kMaxTileBytes / row_bytes : std::int64_t{kSmallMaxRows};
-  // A block that has all indices in its range then has at most three times the mean work.
-  const std::int64_t shortest =
-      std::max<std::int64_t>(kBlockThreads >> policy.lanes_log2, num_indices / 2);
-  policy.rows_per_range = static_cast<int>(std::clamp(
-      ceil_div(num_rows * policy.slices, kSegmentBlocks), std::min(shortest, longest), longest));
-  policy.ranges = ceil_div(num_rows, policy.rows_per_range);
+  const auto split = [&](int log2) {
+    policy.lanes_log2 = log2;
+    policy.slices = ceil_div(accesses, std::int64_t{1} << log2);
+    const std::int64_t longest =
+        policy.is_staged ? kMaxTileBytes / row_bytes : std::int64_t{kSmallMaxRows};
+    // A block that has all indices in its range then has at most three times the mean work.
+    const std::int64_t shortest = std::max<std::int64_t>(kBlockThreads >> log2, num_indices / 2);
+    policy.rows_per_range = static_cast<int>(std::clamp(
+        ceil_div(num_rows * policy.slices, kSegmentBlocks), std::min(shortest, longest), longest));
+    policy.ranges = ceil_div(num_rows, policy.rows_per_range);
+  };
+  split(lanes_log2(accesses));
+  while (policy.lanes_log2 > kMinSegmentLanesLog2 &&
+         policy.ranges * policy.slices < kMinSmallBlocks) {
+    split(policy.lanes_log2 - 1);
+  }
   return policy;
 }
 

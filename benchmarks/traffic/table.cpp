@@ -126,9 +126,8 @@ void TrafficTable::print_summary(const std::vector<TrafficReport>& reports) cons
        << std::string(2 + kNameWidth, ' ') << pad_left("bytes of floor", kWidth)
        << pad_left("torch's, by formula", kWidth) << pad_left("modelled speed-up", kWidth)
        << pad_left("problems", 10) << "\n";
-  for (const char* const name :
-       {"forward", "backward *", "backward sorted", "backward small", "backward atomic",
-        "row gradient"}) {
+  for (const char* const name : {"forward", "backward *", "backward sorted", "backward small",
+                                 "backward atomic", "row gradient"}) {
     Mean own;
     Mean torch;
     Mean speed_up;

@@ -317,8 +317,7 @@ TEST(SmallBackward, GivesTheSameBitsInTwentySchedules) {
 // A million gradients of one row: sums in pieces, so the error doesn't grow with their number.
 TEST(SortedBackward, SumsAMillionRepeatsToTwentyBits) {
   constexpr std::size_t kRepeats = 1'000'000;
-  const Problem problem{
-      .num_rows = 3, .dim = 1, .indices = std::vector<std::int64_t>(kRepeats, 1)};
+  const Problem problem{.num_rows = 3, .dim = 1, .indices = std::vector<std::int64_t>(kRepeats, 1)};
   std::mt19937 random(11);
   std::uniform_real_distribution<float> uniform;
   std::vector<float> grad(kRepeats);
@@ -329,8 +328,7 @@ TEST(SortedBackward, SumsAMillionRepeatsToTwentyBits) {
     exact += static_cast<double>(value);
     one_by_one += value;
   }
-  const auto sum =
-      static_cast<double>(gradient(problem, BackwardRequest::kSorted, grad)[1]);
+  const auto sum = static_cast<double>(gradient(problem, BackwardRequest::kSorted, grad)[1]);
   EXPECT_LE(std::abs(sum - exact) / exact, std::ldexp(1.0, -20));
   RecordProperty("relative_error", std::to_string(std::abs(sum - exact) / exact));
   // What adding them in a single row would give.

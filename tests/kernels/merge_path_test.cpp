@@ -33,12 +33,11 @@ std::vector<PathCut> find_cuts(const MergePath<std::uint32_t>& path,
                                const std::vector<std::int64_t>& distances) {
   const DeviceArray<std::int64_t> device_distances(distances);
   const DeviceArray<std::int64_t> cuts(3 * distances.size());
-  const Status status =
-      simt::launch(cut_kernel,
-                   {.name = "cut_kernel",
-                    .grid_x = static_cast<std::int64_t>(distances.size()),
-                    .block_threads = simt::kWarpSize},
-                   path, device_distances.data(), cuts.data());
+  const Status status = simt::launch(cut_kernel,
+                                     {.name = "cut_kernel",
+                                      .grid_x = static_cast<std::int64_t>(distances.size()),
+                                      .block_threads = simt::kWarpSize},
+                                     path, device_distances.data(), cuts.data());
   EXPECT_TRUE(status.ok()) << status.message();
   const auto numbers = cuts.to_vector();
   std::vector<PathCut> result;

@@ -70,9 +70,10 @@ def segment_reduce(arch, source, sink, elems, key):
     elem = element(sink)
     elem_bytes = SIZES[elem]
     row_bytes = elem_bytes * int(elems)
+    accum_bytes = max(elem_bytes, 4)
     # Keys, positions, gradient rows; finished rows, partial sums, what crosses the share's edges.
     accesses = {read_only(SIZES[key]), read_once(arch, row_bytes), store(row_bytes),
-                store(max(elem_bytes, 4)), store(8)}
+                store(min(accum_bytes * int(elems), 16)), store(8)}
     if sink.startswith("AddingRowSink"):
         accesses.add(f"ld.global {row_bytes}")
     else:
@@ -81,6 +82,15 @@ def segment_reduce(arch, source, sink, elems, key):
     if sink.startswith("CompactRowSink"):
         accesses.add(read_only(4))  # how many runs begin in the shares before
     return accesses
+
+
+def small_backward(arch, source, sink, elems):
+    elem_bytes = SIZES[element(sink)]
+    row_bytes = elem_bytes * int(elems)
+    # Indices of either type, gradient rows; finished rows, and gathered ones. No partial sum is
+    # ever stored, which the compiler doesn't know.
+    return {read_only(8), read_only(4), read_once(arch, row_bytes), store(row_bytes),
+            store(elem_bytes), store(16), store(min(max(elem_bytes, 4) * int(elems), 16))}
 
 
 def segment_combine(_, source, sink, key):
@@ -110,6 +120,7 @@ EXPECTED = {
     "scatter_atomic_kernel": scatter_atomic,
     "segment_combine_kernel": segment_combine,
     "segment_reduce_kernel": segment_reduce,
+    "small_backward_kernel": small_backward,
 }
 
 
