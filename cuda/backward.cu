@@ -48,8 +48,8 @@ Status backward_sorted(const BackwardArgs& args, const BackwardPolicy& policy, S
                                       .num_rows = problem.num_rows,
                                       .padding_row = problem.padding_row,
                                       .format = policy.pairs,
-                                      .unsorted_keys = base + plan.unsorted_keys,
-                                      .unsorted_positions = base + plan.unsorted_positions,
+                                      .spare_keys = base + plan.spare_keys,
+                                      .spare_positions = base + plan.spare_positions,
                                       .keys = base + plan.keys,
                                       .positions = base + plan.positions,
                                       .temp = base + plan.sort_temp,
@@ -152,8 +152,9 @@ Status plan_backward_workspace(const BackwardProblem& problem, const BackwardPol
     return begin;
   };
   const std::int64_t list_bytes = problem.num_indices * policy.pairs.value_bytes();
-  workspace->unsorted_keys = take(list_bytes);
-  workspace->unsorted_positions = take(list_bytes);
+  const std::int64_t spare_bytes = sort_needs_spare(policy.pairs) ? list_bytes : 0;
+  workspace->spare_keys = take(spare_bytes);
+  workspace->spare_positions = take(spare_bytes);
   workspace->keys = take(list_bytes);
   workspace->positions = take(list_bytes);
   ROWLANE_RETURN_IF_ERROR(

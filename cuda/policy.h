@@ -39,6 +39,17 @@ inline constexpr int kBlockThreads = 256;
 // flight, and 4 x 16 bytes x 2048 threads = 128 KiB per SM is several times what an H100 needs.
 inline constexpr int kGatherRowsInFlight = 4;
 
+// The sort of the index list. A block sorts up to 16 pairs per thread in shared memory. Up to
+// 2^18 pairs, which with their copy are a tenth of an H100's L2, reading digits twice costs less
+// than the launches and the look-back of CUB's sort; tiles of 8 pairs per thread, or of 2 where
+// there would be too few of them.
+inline constexpr std::int64_t kMaxBlockSort = std::int64_t{16} * kBlockThreads;
+inline constexpr std::int64_t kMaxTileSort = std::int64_t{1} << 18;
+inline constexpr std::int64_t kMaxSmallTiles = 32;
+// Digits of ten bits sort a million rows in two passes, and their counters take 32 KiB of shared
+// memory.
+inline constexpr int kMaxDigitBits = 10;
+
 // Gradient rows that a worker of the segment reduce has under way.
 inline constexpr int kSegmentRowsInFlight = 4;
 

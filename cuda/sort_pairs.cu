@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "cuda/dispatch.cuh"
+#include "cuda/radix_sort_kernel.cuh"
 #include "cuda/simt/sort.cuh"
 #include "cuda/sort_pairs.h"
 #include "cuda/sort_pairs_kernel.cuh"
@@ -11,9 +12,9 @@ namespace rowlane::kernels {
 namespace {
 
 template <typename KeyT>
-Status sort_pairs_as(const SortPairsArgs& args, Stream stream) {
-  auto* const unsorted_keys = static_cast<KeyT*>(args.unsorted_keys);
-  auto* const unsorted_positions = static_cast<KeyT*>(args.unsorted_positions);
+Status sort_by_library(const SortPairsArgs& args, Stream stream) {
+  auto* const spare_keys = static_cast<KeyT*>(args.spare_keys);
+  auto* const spare_positions = static_cast<KeyT*>(args.spare_positions);
   ROWLANE_RETURN_IF_ERROR(dispatch_index(args.index_type, [&]<typename IndexT>() {
     return simt::launch(
         make_pairs_kernel<IndexT, KeyT>,
@@ -22,15 +23,112 @@ Status sort_pairs_as(const SortPairsArgs& args, Stream stream) {
          .block_threads = kBlockThreads,
          .stream = stream},
         MakePairsKernelArgs<IndexT, KeyT>{.indices = static_cast<const IndexT*>(args.indices),
-                                          .keys = unsorted_keys,
-                                          .positions = unsorted_positions,
+                                          .keys = spare_keys,
+                                          .positions = spare_positions,
                                           .num_indices = args.num_indices,
                                           .num_rows = args.num_rows,
                                           .padding_row = args.padding_row});
   }));
   return simt::sort_pairs<KeyT, KeyT>(
-      args.temp, args.temp_bytes, unsorted_keys, static_cast<KeyT*>(args.keys), unsorted_positions,
+      args.temp, args.temp_bytes, spare_keys, static_cast<KeyT*>(args.keys), spare_positions,
       static_cast<KeyT*>(args.positions), args.num_indices, args.format.key_bits, stream);
+}
+
+template <typename IndexT>
+IndexPairs<IndexT> index_pairs(const SortPairsArgs& args) {
+  return {.indices = static_cast<const IndexT*>(args.indices),
+          .num_rows = args.num_rows,
+          .padding_row = args.padding_row};
+}
+
+Status sort_in_block(const SortPairsArgs& args, Stream stream) {
+  return dispatch_index(args.index_type, [&]<typename IndexT>() {
+    const auto launch = [&]<int kItems>() {
+      return simt::launch(
+          sort_block_kernel<IndexT, kItems>,
+          {.name = "sort_block_kernel", .block_threads = kBlockThreads, .stream = stream},
+          SortBlockKernelArgs<IndexT>{.pairs = index_pairs<IndexT>(args),
+                                      .keys = static_cast<std::uint32_t*>(args.keys),
+                                      .positions = static_cast<std::uint32_t*>(args.positions),
+                                      .num_items = static_cast<int>(args.num_indices),
+                                      .key_bits = args.format.key_bits});
+    };
+    constexpr int kMost = static_cast<int>(kMaxBlockSort / kBlockThreads);
+    return args.num_indices <= std::int64_t{4} * kBlockThreads
+               ? launch.template operator()<4>()
+               : launch.template operator()<kMost>();
+  });
+}
+
+int num_passes(PairFormat format) { return (format.key_bits + kMaxDigitBits - 1) / kMaxDigitBits; }
+
+Digit digit_of_pass(PairFormat format, int pass) {
+  const int passes = num_passes(format);
+  const int low = format.key_bits * pass / passes;
+  return {.shift = low, .bits = format.key_bits * (pass + 1) / passes - low};
+}
+
+int tile_items(std::int64_t num_indices) {
+  return (num_indices <= kMaxSmallTiles * 2 * kBlockThreads ? 2 : 8) * kBlockThreads;
+}
+
+template <typename Pairs>
+Status sort_digit(const SortPairsArgs& args, const Pairs& pairs, Digit digit, void* keys,
+                  void* positions, Stream stream) {
+  const int items = tile_items(args.num_indices);
+  const std::int64_t num_tiles = ceil_div(args.num_indices, items);
+  auto* const counts = static_cast<std::int32_t*>(args.temp);
+  ROWLANE_RETURN_IF_ERROR(simt::launch(count_digits_kernel<Pairs>,
+                                       {.name = "count_digits_kernel",
+                                        .grid_x = num_tiles,
+                                        .block_threads = kBlockThreads,
+                                        .stream = stream},
+                                       CountDigitsKernelArgs<Pairs>{.pairs = pairs,
+                                                                    .counts = counts,
+                                                                    .num_items = args.num_indices,
+                                                                    .tile_items = items,
+                                                                    .digit = digit}));
+  const auto launch = [&]<int kItems>() {
+    return simt::launch(
+        scatter_pairs_kernel<Pairs, kItems>,
+        {.name = "scatter_pairs_kernel",
+         .grid_x = num_tiles,
+         .block_threads = kBlockThreads,
+         .dynamic_shared_bytes = std::int64_t{kSortWarps * 4} << digit.bits,
+         .stream = stream},
+        ScatterPairsKernelArgs<Pairs>{.pairs = pairs,
+                                      .counts = counts,
+                                      .keys = static_cast<std::uint32_t*>(keys),
+                                      .positions = static_cast<std::uint32_t*>(positions),
+                                      .num_items = args.num_indices,
+                                      .num_tiles = num_tiles,
+                                      .digit = digit});
+  };
+  return items == 2 * kBlockThreads ? launch.template operator()<2>()
+                                    : launch.template operator()<8>();
+}
+
+Status sort_by_tiles(const SortPairsArgs& args, Stream stream) {
+  const int passes = num_passes(args.format);
+  for (int pass = 0; pass < passes; ++pass) {
+    const Digit digit = digit_of_pass(args.format, pass);
+    // The last pass ends in the output, and each one reads what the one before has written.
+    const bool to_spare = (passes - pass) % 2 == 0;
+    void* const keys = to_spare ? args.spare_keys : args.keys;
+    void* const positions = to_spare ? args.spare_positions : args.positions;
+    if (pass == 0) {
+      ROWLANE_RETURN_IF_ERROR(dispatch_index(args.index_type, [&]<typename IndexT>() {
+        return sort_digit(args, index_pairs<IndexT>(args), digit, keys, positions, stream);
+      }));
+    } else {
+      const StoredPairs pairs{
+          .keys = static_cast<const std::uint32_t*>(to_spare ? args.keys : args.spare_keys),
+          .positions =
+              static_cast<const std::uint32_t*>(to_spare ? args.positions : args.spare_positions)};
+      ROWLANE_RETURN_IF_ERROR(sort_digit(args, pairs, digit, keys, positions, stream));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -38,24 +136,55 @@ Status sort_pairs_as(const SortPairsArgs& args, Stream stream) {
 PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices) {
   // One more than the largest key is a number that kernels compare with.
   constexpr std::int64_t kLimit = std::numeric_limits<std::uint32_t>::max();
-  return {.wide = num_rows >= kLimit || num_indices > kLimit,
-          .key_bits =
-              std::max(1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(num_rows))))};
+  PairFormat format{
+      .wide = num_rows >= kLimit || num_indices > kLimit,
+      .key_bits =
+          std::max(1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(num_rows))))};
+  if (!format.wide && num_indices <= kMaxBlockSort) {
+    format.method = SortMethod::kBlock;
+  } else if (!format.wide && num_indices <= kMaxTileSort) {
+    format.method = SortMethod::kTiles;
+  }
+  return format;
+}
+
+bool sort_needs_spare(PairFormat format) {
+  return format.method == SortMethod::kLibrary ||
+         (format.method == SortMethod::kTiles && num_passes(format) > 1);
 }
 
 Status sort_pairs_temp_bytes(std::int64_t num_indices, PairFormat format, std::int64_t* bytes) {
-  return format.wide ? simt::sort_pairs_bytes<std::uint64_t, std::uint64_t>(num_indices,
-                                                                            format.key_bits, bytes)
-                     : simt::sort_pairs_bytes<std::uint32_t, std::uint32_t>(num_indices,
-                                                                            format.key_bits, bytes);
+  switch (format.method) {
+    case SortMethod::kBlock:
+      *bytes = 0;
+      return {};
+    case SortMethod::kTiles:
+      *bytes = ceil_div(num_indices, tile_items(num_indices)) * 4
+               << digit_of_pass(format, num_passes(format) - 1).bits;
+      return {};
+    case SortMethod::kLibrary:
+      return format.wide ? simt::sort_pairs_bytes<std::uint64_t, std::uint64_t>(
+                               num_indices, format.key_bits, bytes)
+                         : simt::sort_pairs_bytes<std::uint32_t, std::uint32_t>(
+                               num_indices, format.key_bits, bytes);
+  }
+  return Status::error("unknown method of a sort");
 }
 
 Status sort_pairs(const SortPairsArgs& args, Stream stream) {
   if (args.num_indices == 0) {
     return {};
   }
-  return args.format.wide ? sort_pairs_as<std::uint64_t>(args, stream)
-                          : sort_pairs_as<std::uint32_t>(args, stream);
+  switch (args.format.method) {
+    case SortMethod::kBlock:
+      return sort_in_block(args, stream);
+    case SortMethod::kTiles:
+      return sort_by_tiles(args, stream);
+    case SortMethod::kLibrary:
+      return args.format.wide ? sort_by_library<std::uint64_t>(args, stream)
+                              : sort_by_library<std::uint32_t>(args, stream);
+  }
+  return Status::error("unknown method of a sort");
 }
 
 }  // namespace rowlane::kernels

@@ -9,11 +9,18 @@
 
 namespace rowlane::kernels {
 
+enum class SortMethod : std::uint8_t {
+  kBlock,    // one launch of one block
+  kTiles,    // two launches for each digit
+  kLibrary,  // one that makes the pairs, then CUB's
+};
+
 // Keys and positions are both 32 bits wide where they fit, which is nearly always, and both 64 bits
 // wide elsewhere.
 struct PairFormat {
   bool wide = false;
   int key_bits = 1;  // that the sort compares
+  SortMethod method = SortMethod::kLibrary;
 
   [[nodiscard]] std::int64_t value_bytes() const { return wide ? 8 : 4; }
   friend bool operator==(const PairFormat&, const PairFormat&) = default;
@@ -31,18 +38,21 @@ struct SortPairsArgs {
   std::int64_t num_rows = 0;
   std::int64_t padding_row = -1;  // gets key num_rows, as indices out of range do; -1 for none
   PairFormat format;
-  void* unsorted_keys = nullptr;
-  void* unsorted_positions = nullptr;
+  void* spare_keys = nullptr;  // as keys and positions; unused if sort_needs_spare() says so
+  void* spare_positions = nullptr;
   void* keys = nullptr;       // out: the rows, ascending
   void* positions = nullptr;  // out: where each came from; ascending among equal rows
   void* temp = nullptr;
   std::int64_t temp_bytes = 0;
 };
 
+// Whether there are pairs before they are sorted, or between two passes.
+bool sort_needs_spare(PairFormat format);
+
 // The size of SortPairsArgs::temp.
 Status sort_pairs_temp_bytes(std::int64_t num_indices, PairFormat format, std::int64_t* bytes);
 
-// Asynchronous on `stream`: one launch that makes the pairs, then the radix sort's.
+// Asynchronous on `stream`. Every method gives the same order.
 Status sort_pairs(const SortPairsArgs& args, Stream stream);
 
 }  // namespace rowlane::kernels

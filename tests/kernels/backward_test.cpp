@@ -114,6 +114,7 @@ void expect_summed(const Problem& problem, const Variant& variant) {
   ASSERT_TRUE(selected.ok()) << selected.message();
   if (variant.wide) {
     policy.pairs.wide = true;
+    policy.pairs.method = SortMethod::kLibrary;
     policy.segments =
         select_segment_policy(sizes.num_rows, sizes.dim, num_indices, sizeof(T), sizes.target, 0,
                               /*wide_pairs=*/true);

@@ -55,11 +55,20 @@ TEST(GatherPolicy, PacksShortRowsAndSplitsFewWideOnes) {
 
 TEST(PairFormat, ComparesOnlyTheBitsThatARowNumberHas) {
   // One value more than the rows: the one that marks an entry to skip.
-  EXPECT_EQ(select_pair_format(1, 10), (PairFormat{.wide = false, .key_bits = 1}));
-  EXPECT_EQ(select_pair_format(3, 10), (PairFormat{.wide = false, .key_bits = 2}));
-  EXPECT_EQ(select_pair_format(4, 10), (PairFormat{.wide = false, .key_bits = 3}));
-  EXPECT_EQ(select_pair_format(50257, 8192), (PairFormat{.wide = false, .key_bits = 16}));
-  EXPECT_EQ(select_pair_format(1'000'000, 8192), (PairFormat{.wide = false, .key_bits = 20}));
+  EXPECT_EQ(select_pair_format(1, 10).key_bits, 1);
+  EXPECT_EQ(select_pair_format(3, 10).key_bits, 2);
+  EXPECT_EQ(select_pair_format(4, 10).key_bits, 3);
+  EXPECT_EQ(select_pair_format(50257, 8192).key_bits, 16);
+  EXPECT_EQ(select_pair_format(1'000'000, 8192).key_bits, 20);
+}
+
+TEST(PairFormat, SortsShortListsWithFewLaunches) {
+  EXPECT_EQ(select_pair_format(1000, 1).method, SortMethod::kBlock);
+  EXPECT_EQ(select_pair_format(1000, kMaxBlockSort).method, SortMethod::kBlock);
+  EXPECT_EQ(select_pair_format(1000, kMaxBlockSort + 1).method, SortMethod::kTiles);
+  EXPECT_EQ(select_pair_format(1000, kMaxTileSort).method, SortMethod::kTiles);
+  EXPECT_EQ(select_pair_format(1000, kMaxTileSort + 1).method, SortMethod::kLibrary);
+  EXPECT_EQ(select_pair_format(std::int64_t{1} << 33, 10).method, SortMethod::kLibrary);
 }
 
 TEST(PairFormat, WidensWhereThirtyTwoBitsDoNotReach) {
@@ -79,7 +88,7 @@ TEST(BackwardPolicy, AutoIsDeterministic) {
   problem.num_indices = kSmallIndices + 1;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
   EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSorted);
-  EXPECT_EQ(policy.pairs, (PairFormat{.wide = false, .key_bits = 7}));
+  EXPECT_EQ(policy.pairs, select_pair_format(100, kSmallIndices + 1));
 }
 
 TEST(BackwardPolicy, AtomicIsForFloatAndDouble) {
@@ -94,13 +103,15 @@ TEST(BackwardPolicy, AtomicIsForFloatAndDouble) {
   }
 }
 
-TEST(BackwardWorkspace, HoldsTwoCopiesOfThePairsAndTwoRowsPerBlock) {
-  const BackwardProblem problem{.num_rows = 1000, .dim = 64, .num_indices = 1024};
+TEST(BackwardWorkspace, HoldsThePairsAndTwoRowsPerShare) {
+  const BackwardProblem problem{.num_rows = 1'000'000, .dim = 64, .num_indices = 10240};
   BackwardPolicy policy;
   BackwardWorkspace plan;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
   ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
-  EXPECT_EQ(plan.keys - plan.unsorted_keys, 2 * 1024 * 4);
+  EXPECT_EQ(plan.keys - plan.spare_keys, 2 * 10240 * 4);
+  EXPECT_EQ(plan.sort_temp - plan.keys, 2 * 10240 * 4);
+  EXPECT_EQ(plan.sort_temp_bytes, 20 * 1024 * 4);  // tiles and digits
   const std::int64_t blocks = policy.segments.shares;
   EXPECT_EQ(plan.total_bytes - plan.segments,
             segment_workspace_bytes(policy.segments, 64, ElemType::kFloat32));

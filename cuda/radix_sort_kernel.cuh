@@ -1,0 +1,313 @@
+// Device bodies of the radix sort of (row, position) pairs of 32 bits each.
+//
+// Least significant digit first, and stable, so a pass orders by one digit what the passes before
+// have ordered by the digits below. The first pass reads the indices themselves: a position is not
+// stored before there is an order to store it in.
+#pragma once
+
+#include "cuda/policy.h"
+#include "cuda/simt/simt.cuh"
+
+namespace rowlane::kernels {
+
+inline constexpr int kSortWarps = kBlockThreads / simt::kWarpSize;
+
+struct SortPair {
+  std::uint32_t key;
+  std::uint32_t position;
+};
+
+// The pairs of an index list: key num_rows for padding and for an index out of range.
+template <typename IndexT>
+struct IndexPairs {
+  const IndexT* __restrict__ indices;  // [num_indices]
+  std::int64_t num_rows;
+  std::int64_t padding_row;
+
+  [[nodiscard]] ROWLANE_DEVICE std::uint32_t key(std::int64_t i) const {
+    const std::int64_t row = simt::load_nc(indices + i);
+    const bool skip = static_cast<std::uint64_t>(row) >= static_cast<std::uint64_t>(num_rows) ||
+                      row == padding_row;
+    return static_cast<std::uint32_t>(skip ? num_rows : row);
+  }
+  [[nodiscard]] ROWLANE_DEVICE SortPair load(std::int64_t i) const {
+    return {key(i), static_cast<std::uint32_t>(i)};
+  }
+};
+
+// The pairs that another pass has stored.
+struct StoredPairs {
+  const std::uint32_t* __restrict__ keys;
+  const std::uint32_t* __restrict__ positions;
+
+  [[nodiscard]] ROWLANE_DEVICE std::uint32_t key(std::int64_t i) const {
+    return simt::load_nc(keys + i);
+  }
+  [[nodiscard]] ROWLANE_DEVICE SortPair load(std::int64_t i) const {
+    return {key(i), simt::load_nc(positions + i)};
+  }
+};
+
+struct Digit {
+  int shift;
+  int bits;
+
+  [[nodiscard]] ROWLANE_DEVICE int bins() const { return 1 << bits; }
+  [[nodiscard]] ROWLANE_DEVICE int of(std::uint32_t key) const {
+    return static_cast<int>(key >> shift & ((1U << bits) - 1U));
+  }
+};
+
+// How many lanes below this one hold a value, up to and without this one's.
+ROWLANE_DEVICE int warp_prefix_sum(int value) {
+  int sum = value;
+  ROWLANE_UNROLL
+  for (int step = 1; step < simt::kWarpSize; step *= 2) {
+    const int below = simt::shfl_up(simt::kFullMask, sum, step);
+    sum += simt::lane_id() >= step ? below : 0;
+  }
+  return sum - value;
+}
+
+// Sum of the values of the threads before this one. All threads of the block call it.
+ROWLANE_DEVICE int block_prefix_sum(int value) {
+  const auto warp_sums = simt::shared<struct WarpSums, int, kSortWarps>();
+  const int before = warp_prefix_sum(value);
+  if (simt::lane_id() == simt::kWarpSize - 1) {
+    warp_sums.store(simt::warp_id(), before + value);
+  }
+  simt::sync_block();
+  int sum = before;
+  ROWLANE_UNROLL
+  for (int w = 0; w < kSortWarps; ++w) {
+    sum += w < simt::warp_id() ? warp_sums.load(w) : 0;
+  }
+  simt::sync_block();
+  return sum;
+}
+
+// A tile of kItems * kBlockThreads pairs in registers. Warp w holds the w-th part of the tile; item
+// k of its lanes are neighbours.
+template <int kItems>
+struct SortTile {
+  std::uint32_t key[kItems];
+  std::uint32_t position[kItems];
+  int digit[kItems];  // -1 behind the list's end
+  int rank[kItems];   // among the warp's items of the same digit
+
+  static ROWLANE_DEVICE int slot(int k) {
+    return (simt::warp_id() * kItems + k) * simt::kWarpSize + simt::lane_id();
+  }
+
+  // Counts the digits per warp into counters [kSortWarps, bins], and ranks each item among its
+  // warp's, in order.
+  ROWLANE_DEVICE void rank_items(simt::Shared<int> counters, int bins) {
+    for (int i = simt::thread_id(); i < kSortWarps * bins; i += kBlockThreads) {
+      counters.store(i, 0);
+    }
+    simt::sync_block();
+    const int first = simt::warp_id() * bins;
+    ROWLANE_UNROLL
+    for (int k = 0; k < kItems; ++k) {
+      const std::uint32_t peers = simt::match_any(simt::kFullMask, digit[k]);
+      const int below = simt::popc(peers & ((1U << simt::lane_id()) - 1U));
+      const int seen = digit[k] < 0 ? 0 : counters.load(first + digit[k]);
+      simt::sync_warp();
+      if (digit[k] >= 0 && below == 0) {
+        counters.store(first + digit[k], seen + simt::popc(peers));
+      }
+      simt::sync_warp();
+      rank[k] = seen + below;
+    }
+    simt::sync_block();
+  }
+
+  // Where item k goes, once counters hold where each warp's items of a digit begin.
+  ROWLANE_DEVICE int target(simt::Shared<int> counters, int bins, int k) const {
+    return counters.load(simt::warp_id() * bins + digit[k]) + rank[k];
+  }
+};
+
+// Turns the counts of a digit per warp into where each warp's items begin; returns their sum.
+ROWLANE_DEVICE int spread_counts(simt::Shared<int> counters, int bins, int bin, int begin) {
+  int sum = 0;
+  ROWLANE_UNROLL
+  for (int w = 0; w < kSortWarps; ++w) {
+    const int count = counters.load(w * bins + bin);
+    counters.store(w * bins + bin, begin + sum);
+    sum += count;
+  }
+  return sum;
+}
+
+template <typename Pairs>
+struct CountDigitsKernelArgs {
+  Pairs pairs;
+  std::int32_t* __restrict__ counts;  // [num_tiles, bins]
+  std::int64_t num_items;
+  int tile_items;
+  Digit digit;
+};
+
+// Counts the digits of a tile per block. Shared memory: a counter per digit. A block writes the
+// counts of its tile.
+template <typename Pairs>
+__global__ void __launch_bounds__(kBlockThreads)
+    count_digits_kernel(CountDigitsKernelArgs<Pairs> args) {
+  const auto counters = simt::shared<struct DigitCounts, int, 1 << kMaxDigitBits>();
+  const int bins = args.digit.bins();
+  const std::int64_t begin = simt::block_id() * args.tile_items;
+  const std::int64_t end =
+      begin + args.tile_items < args.num_items ? begin + args.tile_items : args.num_items;
+  for (int bin = simt::thread_id(); bin < bins; bin += kBlockThreads) {
+    counters.store(bin, 0);
+  }
+  simt::sync_block();
+  for (std::int64_t i = begin + simt::thread_id(); i < end; i += kBlockThreads) {
+    counters.add(args.digit.of(args.pairs.key(i)), 1);
+  }
+  simt::sync_block();
+  for (int bin = simt::thread_id(); bin < bins; bin += kBlockThreads) {
+    simt::store(args.counts + simt::block_id() * bins + bin, counters.load(bin));
+  }
+}
+
+template <typename Pairs>
+struct ScatterPairsKernelArgs {
+  Pairs pairs;
+  const std::int32_t* __restrict__ counts;  // [num_tiles, bins]
+  std::uint32_t* __restrict__ keys;         // [num_items]
+  std::uint32_t* __restrict__ positions;    // [num_items]
+  std::int64_t num_items;
+  std::int64_t num_tiles;
+  Digit digit;
+};
+
+// Moves the pairs of a tile per block to where their digit's items go: behind the items of smaller
+// digits, and of the same digit in the tiles before. Each block adds up what it needs of all
+// tiles' counts. Shared memory: a counter per warp and digit. A pair is written by one thread.
+template <typename Pairs, int kItems>
+__global__ void __launch_bounds__(kBlockThreads)
+    scatter_pairs_kernel(ScatterPairsKernelArgs<Pairs> args) {
+  constexpr int kMaxBinsPerThread = (1 << kMaxDigitBits) / kBlockThreads;
+  const auto counters = simt::shared_dynamic<int>();
+  const int bins = args.digit.bins();
+  const std::int64_t begin = simt::block_id() * kItems * kBlockThreads;
+  SortTile<kItems> tile;
+  ROWLANE_UNROLL
+  for (int k = 0; k < kItems; ++k) {
+    const std::int64_t i = begin + tile.slot(k);
+    const SortPair pair = i < args.num_items ? args.pairs.load(i) : SortPair{};
+    tile.key[k] = pair.key;
+    tile.position[k] = pair.position;
+    tile.digit[k] = i < args.num_items ? args.digit.of(pair.key) : -1;
+  }
+  tile.rank_items(counters, bins);
+
+  const int bins_per_thread = (bins + kBlockThreads - 1) / kBlockThreads;
+  const int first_bin = simt::thread_id() * bins_per_thread;
+  int all[kMaxBinsPerThread] = {};
+  int before[kMaxBinsPerThread] = {};
+  int sum = 0;
+  ROWLANE_UNROLL
+  for (int b = 0; b < kMaxBinsPerThread; ++b) {
+    if (b < bins_per_thread && first_bin + b < bins) {
+      for (std::int64_t t = 0; t < args.num_tiles; ++t) {
+        const int count = simt::load_nc(args.counts + t * bins + first_bin + b);
+        all[b] += count;
+        before[b] += t < simt::block_id() ? count : 0;
+      }
+      sum += all[b];
+    }
+  }
+  int smaller = block_prefix_sum(sum);
+  ROWLANE_UNROLL
+  for (int b = 0; b < kMaxBinsPerThread; ++b) {
+    if (b < bins_per_thread && first_bin + b < bins) {
+      spread_counts(counters, bins, first_bin + b, smaller + before[b]);
+      smaller += all[b];
+    }
+  }
+  simt::sync_block();
+  ROWLANE_UNROLL
+  for (int k = 0; k < kItems; ++k) {
+    if (tile.digit[k] >= 0) {
+      const int target = tile.target(counters, bins, k);
+      simt::store(args.keys + target, tile.key[k]);
+      simt::store(args.positions + target, tile.position[k]);
+    }
+  }
+}
+
+template <typename IndexT>
+struct SortBlockKernelArgs {
+  IndexPairs<IndexT> pairs;
+  std::uint32_t* __restrict__ keys;       // [num_items]
+  std::uint32_t* __restrict__ positions;  // [num_items]
+  int num_items;                          // at most kItems * kBlockThreads
+  int key_bits;
+};
+
+// Sorts a list that a single block holds, in one launch. Shared memory: the pairs, a counter per
+// warp and digit.
+template <typename IndexT, int kItems>
+__global__ void __launch_bounds__(kBlockThreads)
+    sort_block_kernel(SortBlockKernelArgs<IndexT> args) {
+  constexpr int kDigitBits = 8;  // a bin per thread
+  constexpr int kSlots = kItems * kBlockThreads;
+  const auto keys = simt::shared<struct BlockKeys, std::uint32_t, kSlots>();
+  const auto positions = simt::shared<struct BlockPositions, std::uint32_t, kSlots>();
+  const auto counters = simt::shared<struct BlockCounters, int, kSortWarps << kDigitBits>();
+  SortTile<kItems> tile;
+  ROWLANE_UNROLL
+  for (int k = 0; k < kItems; ++k) {
+    const int i = tile.slot(k);
+    const SortPair pair = i < args.num_items ? args.pairs.load(i) : SortPair{};
+    tile.key[k] = pair.key;
+    tile.position[k] = pair.position;
+  }
+  const int passes = (args.key_bits + kDigitBits - 1) / kDigitBits;
+  for (int pass = 0; pass < passes; ++pass) {
+    const int low = args.key_bits * pass / passes;
+    const Digit digit{.shift = low, .bits = args.key_bits * (pass + 1) / passes - low};
+    ROWLANE_UNROLL
+    for (int k = 0; k < kItems; ++k) {
+      const int i = tile.slot(k);
+      if (pass > 0 && i < args.num_items) {
+        tile.key[k] = keys.load(i);
+        tile.position[k] = positions.load(i);
+      }
+      tile.digit[k] = i < args.num_items ? digit.of(tile.key[k]) : -1;
+    }
+    tile.rank_items(counters, digit.bins());
+    const int bin = simt::thread_id();
+    int count = 0;
+    if (bin < digit.bins()) {
+      count = spread_counts(counters, digit.bins(), bin, 0);
+    }
+    const int smaller = block_prefix_sum(count);
+    if (bin < digit.bins()) {
+      ROWLANE_UNROLL
+      for (int w = 0; w < kSortWarps; ++w) {
+        const int at = w * digit.bins() + bin;
+        counters.store(at, counters.load(at) + smaller);
+      }
+    }
+    simt::sync_block();
+    ROWLANE_UNROLL
+    for (int k = 0; k < kItems; ++k) {
+      if (tile.digit[k] >= 0) {
+        const int target = tile.target(counters, digit.bins(), k);
+        keys.store(target, tile.key[k]);
+        positions.store(target, tile.position[k]);
+      }
+    }
+    simt::sync_block();
+  }
+  for (int i = simt::thread_id(); i < args.num_items; i += kBlockThreads) {
+    simt::store(args.keys + i, keys.load(i));
+    simt::store(args.positions + i, positions.load(i));
+  }
+}
+
+}  // namespace rowlane::kernels
