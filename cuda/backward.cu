@@ -118,8 +118,7 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
                          std::to_string(kSmallMaxIndices) + " indices");
   }
   if (request == BackwardRequest::kSmall ||
-      (request == BackwardRequest::kAuto && fits_small(problem) &&
-       problem.num_indices <= kSmallIndices)) {
+      (request == BackwardRequest::kAuto && fits_small(problem))) {
     policy->algorithm = BackwardAlgorithm::kSmall;
     if (problem.dim > 0) {
       policy->small = select_small_policy(problem.num_rows, problem.dim, problem.num_indices, bytes,

@@ -52,7 +52,8 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
                               BackwardPolicy* policy);
 
 // Where each part of the workspace starts, in bytes, and its size. kSorted: the pairs, a
-// copy of them if sort_needs_spare(), the sort's own needs, and segment_workspace_bytes(); kAtomic and kSmall: nothing.
+// copy of them if sort_needs_spare(), the sort's own needs, and segment_workspace_bytes(); kAtomic
+// and kSmall: nothing.
 struct BackwardWorkspace {
   std::int64_t spare_keys = 0;
   std::int64_t spare_positions = 0;

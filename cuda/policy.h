@@ -93,8 +93,6 @@ inline constexpr int kSmallMaxIndices = 2048;
 inline constexpr int kSmallMaxRows = 1 << 20;
 // With fewer blocks than this, two on each SM of an H100, rows are split into more slices.
 inline constexpr std::int64_t kMinSmallBlocks = 264;
-// The most that kAuto gives it.
-inline constexpr int kSmallIndices = 1024;
 
 // Room for a list that is sorted in place: a power of two.
 constexpr int small_list_size(int num_indices) {

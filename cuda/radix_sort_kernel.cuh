@@ -92,29 +92,31 @@ template <int kItems>
 struct SortTile {
   std::uint32_t key[kItems];
   std::uint32_t position[kItems];
-  int digit[kItems];  // -1 behind the list's end
-  int rank[kItems];   // among the warp's items of the same digit
+  int rank[kItems];  // among the warp's items of the same digit
+  int num_items;     // of the tile
 
   static ROWLANE_DEVICE int slot(int k) {
     return (simt::warp_id() * kItems + k) * simt::kWarpSize + simt::lane_id();
   }
+  [[nodiscard]] ROWLANE_DEVICE bool has(int k) const { return slot(k) < num_items; }
 
   // Counts the digits per warp into counters [kSortWarps, bins], and ranks each item among its
   // warp's, in order.
-  ROWLANE_DEVICE void rank_items(simt::Shared<int> counters, int bins) {
-    for (int i = simt::thread_id(); i < kSortWarps * bins; i += kBlockThreads) {
+  ROWLANE_DEVICE void rank_items(simt::Shared<int> counters, const Digit& digit) {
+    for (int i = simt::thread_id(); i < kSortWarps * digit.bins(); i += kBlockThreads) {
       counters.store(i, 0);
     }
     simt::sync_block();
-    const int first = simt::warp_id() * bins;
+    const int first = simt::warp_id() * digit.bins();
     ROWLANE_UNROLL
     for (int k = 0; k < kItems; ++k) {
-      const std::uint32_t peers = simt::match_any(simt::kFullMask, digit[k]);
+      const int bin = has(k) ? digit.of(key[k]) : -1;
+      const std::uint32_t peers = simt::match_any(simt::kFullMask, bin);
       const int below = simt::popc(peers & ((1U << simt::lane_id()) - 1U));
-      const int seen = digit[k] < 0 ? 0 : counters.load(first + digit[k]);
+      const int seen = bin < 0 ? 0 : counters.load(first + bin);
       simt::sync_warp();
-      if (digit[k] >= 0 && below == 0) {
-        counters.store(first + digit[k], seen + simt::popc(peers));
+      if (bin >= 0 && below == 0) {
+        counters.store(first + bin, seen + simt::popc(peers));
       }
       simt::sync_warp();
       rank[k] = seen + below;
@@ -123,8 +125,9 @@ struct SortTile {
   }
 
   // Where item k goes, once counters hold where each warp's items of a digit begin.
-  ROWLANE_DEVICE int target(simt::Shared<int> counters, int bins, int k) const {
-    return counters.load(simt::warp_id() * bins + digit[k]) + rank[k];
+  [[nodiscard]] ROWLANE_DEVICE int target(simt::Shared<int> counters, const Digit& digit,
+                                          int k) const {
+    return counters.load(simt::warp_id() * digit.bins() + digit.of(key[k])) + rank[k];
   }
 };
 
@@ -187,22 +190,23 @@ struct ScatterPairsKernelArgs {
 // digits, and of the same digit in the tiles before. Each block adds up what it needs of all
 // tiles' counts. Shared memory: a counter per warp and digit. A pair is written by one thread.
 template <typename Pairs, int kItems>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, kItems > 2 ? 3 : 4)
     scatter_pairs_kernel(ScatterPairsKernelArgs<Pairs> args) {
   constexpr int kMaxBinsPerThread = (1 << kMaxDigitBits) / kBlockThreads;
   const auto counters = simt::shared_dynamic<int>();
   const int bins = args.digit.bins();
   const std::int64_t begin = simt::block_id() * kItems * kBlockThreads;
   SortTile<kItems> tile;
+  tile.num_items =
+      static_cast<int>(args.num_items - begin < kItems * kBlockThreads ? args.num_items - begin
+                                                                       : kItems * kBlockThreads);
   ROWLANE_UNROLL
   for (int k = 0; k < kItems; ++k) {
-    const std::int64_t i = begin + tile.slot(k);
-    const SortPair pair = i < args.num_items ? args.pairs.load(i) : SortPair{};
+    const SortPair pair = tile.has(k) ? args.pairs.load(begin + tile.slot(k)) : SortPair{};
     tile.key[k] = pair.key;
     tile.position[k] = pair.position;
-    tile.digit[k] = i < args.num_items ? args.digit.of(pair.key) : -1;
   }
-  tile.rank_items(counters, bins);
+  tile.rank_items(counters, args.digit);
 
   const int bins_per_thread = (bins + kBlockThreads - 1) / kBlockThreads;
   const int first_bin = simt::thread_id() * bins_per_thread;
@@ -231,8 +235,8 @@ __global__ void __launch_bounds__(kBlockThreads)
   simt::sync_block();
   ROWLANE_UNROLL
   for (int k = 0; k < kItems; ++k) {
-    if (tile.digit[k] >= 0) {
-      const int target = tile.target(counters, bins, k);
+    if (tile.has(k)) {
+      const int target = tile.target(counters, args.digit, k);
       simt::store(args.keys + target, tile.key[k]);
       simt::store(args.positions + target, tile.position[k]);
     }
@@ -251,7 +255,7 @@ struct SortBlockKernelArgs {
 // Sorts a list that a single block holds, in one launch. Shared memory: the pairs, a counter per
 // warp and digit.
 template <typename IndexT, int kItems>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, 1)
     sort_block_kernel(SortBlockKernelArgs<IndexT> args) {
   constexpr int kDigitBits = 8;  // a bin per thread
   constexpr int kSlots = kItems * kBlockThreads;
@@ -259,10 +263,10 @@ __global__ void __launch_bounds__(kBlockThreads)
   const auto positions = simt::shared<struct BlockPositions, std::uint32_t, kSlots>();
   const auto counters = simt::shared<struct BlockCounters, int, kSortWarps << kDigitBits>();
   SortTile<kItems> tile;
+  tile.num_items = args.num_items;
   ROWLANE_UNROLL
   for (int k = 0; k < kItems; ++k) {
-    const int i = tile.slot(k);
-    const SortPair pair = i < args.num_items ? args.pairs.load(i) : SortPair{};
+    const SortPair pair = tile.has(k) ? args.pairs.load(tile.slot(k)) : SortPair{};
     tile.key[k] = pair.key;
     tile.position[k] = pair.position;
   }
@@ -272,14 +276,12 @@ __global__ void __launch_bounds__(kBlockThreads)
     const Digit digit{.shift = low, .bits = args.key_bits * (pass + 1) / passes - low};
     ROWLANE_UNROLL
     for (int k = 0; k < kItems; ++k) {
-      const int i = tile.slot(k);
-      if (pass > 0 && i < args.num_items) {
-        tile.key[k] = keys.load(i);
-        tile.position[k] = positions.load(i);
+      if (pass > 0 && tile.has(k)) {
+        tile.key[k] = keys.load(tile.slot(k));
+        tile.position[k] = positions.load(tile.slot(k));
       }
-      tile.digit[k] = i < args.num_items ? digit.of(tile.key[k]) : -1;
     }
-    tile.rank_items(counters, digit.bins());
+    tile.rank_items(counters, digit);
     const int bin = simt::thread_id();
     int count = 0;
     if (bin < digit.bins()) {
@@ -296,8 +298,8 @@ __global__ void __launch_bounds__(kBlockThreads)
     simt::sync_block();
     ROWLANE_UNROLL
     for (int k = 0; k < kItems; ++k) {
-      if (tile.digit[k] >= 0) {
-        const int target = tile.target(counters, digit.bins(), k);
+      if (tile.has(k)) {
+        const int target = tile.target(counters, digit, k);
         keys.store(target, tile.key[k]);
         positions.store(target, tile.position[k]);
       }

@@ -22,7 +22,8 @@ SmallPolicy select_small_policy(std::int64_t num_rows, std::int64_t dim, std::in
     const std::int64_t longest =
         policy.is_staged ? kMaxTileBytes / row_bytes : std::int64_t{kSmallMaxRows};
     // A block that has all indices in its range then has at most three times the mean work.
-    const std::int64_t shortest = std::max<std::int64_t>(kBlockThreads >> log2, num_indices / 2);
+    const std::int64_t shortest =
+        std::max<std::int64_t>(kBlockThreads >> log2, 5 * num_indices / 8);
     policy.rows_per_range = static_cast<int>(std::clamp(
         ceil_div(num_rows * policy.slices, kSegmentBlocks), std::min(shortest, longest), longest));
     policy.ranges = ceil_div(num_rows, policy.rows_per_range);

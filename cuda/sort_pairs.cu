@@ -136,10 +136,9 @@ Status sort_by_tiles(const SortPairsArgs& args, Stream stream) {
 PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices) {
   // One more than the largest key is a number that kernels compare with.
   constexpr std::int64_t kLimit = std::numeric_limits<std::uint32_t>::max();
-  PairFormat format{
-      .wide = num_rows >= kLimit || num_indices > kLimit,
-      .key_bits =
-          std::max(1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(num_rows))))};
+  PairFormat format{.wide = num_rows >= kLimit || num_indices > kLimit,
+                    .key_bits = std::max(
+                        1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(num_rows))))};
   if (!format.wide && num_indices <= kMaxBlockSort) {
     format.method = SortMethod::kBlock;
   } else if (!format.wide && num_indices <= kMaxTileSort) {

@@ -82,13 +82,13 @@ TEST(PairFormat, WidensWhereThirtyTwoBitsDoNotReach) {
 
 TEST(BackwardPolicy, AutoIsDeterministic) {
   BackwardPolicy policy;
-  BackwardProblem problem{.num_rows = 100, .dim = 8, .num_indices = kSmallIndices};
+  BackwardProblem problem{.num_rows = 100, .dim = 8, .num_indices = kSmallMaxIndices};
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
   EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSmall);
-  problem.num_indices = kSmallIndices + 1;
+  problem.num_indices = kSmallMaxIndices + 1;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
   EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSorted);
-  EXPECT_EQ(policy.pairs, select_pair_format(100, kSmallIndices + 1));
+  EXPECT_EQ(policy.pairs, select_pair_format(100, kSmallMaxIndices + 1));
 }
 
 TEST(BackwardPolicy, AtomicIsForFloatAndDouble) {

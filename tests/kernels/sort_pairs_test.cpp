@@ -30,8 +30,7 @@ void expect_sorted(const std::vector<IndexT>& indices, std::int64_t num_rows, So
   PairFormat format = select_pair_format(num_rows, static_cast<std::int64_t>(n));
   format.method = method;
   std::int64_t temp_bytes = 0;
-  ASSERT_TRUE(
-      sort_pairs_temp_bytes(static_cast<std::int64_t>(n), format, &temp_bytes).ok());
+  ASSERT_TRUE(sort_pairs_temp_bytes(static_cast<std::int64_t>(n), format, &temp_bytes).ok());
   const DeviceArray<IndexT> device_indices(indices);
   const std::size_t spare = sort_needs_spare(format) ? n : 0;
   const DeviceArray<std::uint32_t> spare_keys(spare);
@@ -39,20 +38,20 @@ void expect_sorted(const std::vector<IndexT>& indices, std::int64_t num_rows, So
   const DeviceArray<std::uint32_t> keys(n);
   const DeviceArray<std::uint32_t> positions(n);
   const DeviceArray<std::uint8_t> temp(static_cast<std::size_t>(temp_bytes));
-  const Status status = sort_pairs(
-      {.indices = device_indices.data(),
-       .index_type = sizeof(IndexT) == 8 ? IndexType::kInt64 : IndexType::kInt32,
-       .num_indices = static_cast<std::int64_t>(n),
-       .num_rows = num_rows,
-       .padding_row = padding_row,
-       .format = format,
-       .spare_keys = spare_keys.data(),
-       .spare_positions = spare_positions.data(),
-       .keys = keys.data(),
-       .positions = positions.data(),
-       .temp = temp.data(),
-       .temp_bytes = temp_bytes},
-      nullptr);
+  const Status status =
+      sort_pairs({.indices = device_indices.data(),
+                  .index_type = sizeof(IndexT) == 8 ? IndexType::kInt64 : IndexType::kInt32,
+                  .num_indices = static_cast<std::int64_t>(n),
+                  .num_rows = num_rows,
+                  .padding_row = padding_row,
+                  .format = format,
+                  .spare_keys = spare_keys.data(),
+                  .spare_positions = spare_positions.data(),
+                  .keys = keys.data(),
+                  .positions = positions.data(),
+                  .temp = temp.data(),
+                  .temp_bytes = temp_bytes},
+                 nullptr);
   ASSERT_TRUE(status.ok()) << status.message();
 
   const auto key_of = [&](std::uint32_t position) {

@@ -21,6 +21,14 @@ constexpr double kWideTimesFloor = 1.05;
 constexpr std::int64_t kSectorBytes = 32;
 constexpr double kWideSectorUse = 0.95;
 
+// Whatever the budgets say, gradients are held to these multiples of their floors, the sort's bytes
+// included.
+constexpr double kWideSortedTimesFloor = 1.04;
+constexpr double kNarrowSortedTimesFloor = 1.15;
+constexpr double kSmallTimesFloor = 1.02;
+constexpr double kWideRowsTimesFloor = 1.05;
+constexpr double kNarrowRowsTimesFloor = 1.20;
+
 std::string as_budget(const Traffic& traffic) {
   char text[128];
   // Rounded as budgets are: up, and the share down.
@@ -65,6 +73,8 @@ class TrafficBudget : public testing::TestWithParam<BudgetedWorkload> {
            op;
   }
 
+  [[nodiscard]] bool is_wide() const { return problem_.row_bytes() >= kWideRowBytes; }
+
   simt::emulated::ScopedOptions options_;
   bench::TrafficProblem problem_;
   bench::TrafficMeter meter_;
@@ -73,7 +83,7 @@ class TrafficBudget : public testing::TestWithParam<BudgetedWorkload> {
 TEST_P(TrafficBudget, ForwardIsKept) {
   const Traffic traffic = meter_.forward();
   expect_within(what("forward"), traffic, GetParam().forward);
-  if (problem_.row_bytes() >= kWideRowBytes) {
+  if (is_wide()) {
     EXPECT_LE(traffic.times_floor(), kWideTimesFloor) << what("forward, against the ideal trace");
     if (problem_.row_bytes() % kSectorBytes == 0) {
       EXPECT_GE(traffic.sector_use.value_or(0.0), kWideSectorUse) << what("forward");
@@ -85,8 +95,28 @@ TEST_P(TrafficBudget, SortedBackwardIsKept) {
   if (!GetParam().sorted) {
     GTEST_SKIP() << "forward only";
   }
-  expect_within(what("sorted backward"), meter_.backward(BackwardRequest::kSorted),
-                *GetParam().sorted);
+  const Traffic traffic = meter_.backward(BackwardRequest::kSorted);
+  expect_within(what("sorted backward"), traffic, *GetParam().sorted);
+  EXPECT_LE(traffic.times_floor(), is_wide() ? kWideSortedTimesFloor : kNarrowSortedTimesFloor);
+}
+
+TEST_P(TrafficBudget, SmallBackwardIsKept) {
+  if (!GetParam().small) {
+    GTEST_SKIP() << "forward only, or too many indices";
+  }
+  const Traffic traffic = meter_.backward(BackwardRequest::kSmall);
+  expect_within(what("small backward"), traffic, *GetParam().small);
+  EXPECT_EQ(traffic.launches, 1);
+  EXPECT_LE(traffic.times_floor(), kSmallTimesFloor);
+}
+
+TEST_P(TrafficBudget, RowGradientIsKept) {
+  if (!GetParam().rows) {
+    GTEST_SKIP() << "forward only";
+  }
+  const Traffic traffic = meter_.row_gradient();
+  expect_within(what("row gradient"), traffic, *GetParam().rows);
+  EXPECT_LE(traffic.times_floor(), is_wide() ? kWideRowsTimesFloor : kNarrowRowsTimesFloor);
 }
 
 TEST_P(TrafficBudget, AtomicBackwardIsKept) {

@@ -107,6 +107,23 @@ def count_runs(_, key):
     return {read_only(SIZES[key]), store(4)}
 
 
+def pair_loads(pairs):
+    """Indices of their type, or the keys and positions that a pass has stored."""
+    return read_only(4 if pairs == "StoredPairs" else SIZES[element(pairs)])
+
+
+def count_digits(_, pairs):
+    return {pair_loads(pairs), store(4)}
+
+
+def scatter_pairs(_, pairs, _items):
+    return {pair_loads(pairs), read_only(4), store(4)}
+
+
+def sort_block(_, index, _items):
+    return {read_only(SIZES[index]), store(4)}
+
+
 def make_pairs(_, index, key):
     return {read_only(SIZES[index]), store(SIZES[key])}
 
@@ -114,12 +131,15 @@ def make_pairs(_, index, key):
 # Kernel -> f(architecture, *template arguments): its accesses to global memory, as
 # kernel_figures.access() writes them.
 EXPECTED = {
+    "count_digits_kernel": count_digits,
     "count_runs_kernel": count_runs,
     "gather_kernel": gather,
     "make_pairs_kernel": make_pairs,
     "scatter_atomic_kernel": scatter_atomic,
+    "scatter_pairs_kernel": scatter_pairs,
     "segment_combine_kernel": segment_combine,
     "segment_reduce_kernel": segment_reduce,
+    "sort_block_kernel": sort_block,
     "small_backward_kernel": small_backward,
 }
 
