@@ -62,6 +62,7 @@ Status small_backward(const SmallBackwardArgs& args, const SmallPolicy& policy, 
         .has_wide_indices = args.index_type == IndexType::kInt64,
         .padding_row = args.padding_row,
         .num_indices = static_cast<int>(args.num_indices),
+        .list_size = small_list_size(static_cast<int>(args.num_indices)),
         .slices = static_cast<int>(policy.slices),
         .rows_per_range = policy.rows_per_range};
     return dispatch_vec_bytes<sizeof(ElemT)>(policy.vec_bytes, [&]<int kVecBytes>() {
@@ -70,7 +71,7 @@ Status small_backward(const SmallBackwardArgs& args, const SmallPolicy& policy, 
           {.name = "small_backward_kernel",
            .grid_x = policy.ranges * policy.slices,
            .block_threads = kBlockThreads,
-           .dynamic_shared_bytes = 8 * small_list_size(static_cast<int>(args.num_indices)) +
+           .dynamic_shared_bytes = std::int64_t{8} * kernel_args.list_size +
                                    (policy.is_staged ? policy.rows_per_range * row_bytes : 0),
            .stream = stream},
           kernel_args);

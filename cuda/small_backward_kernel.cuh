@@ -14,6 +14,7 @@ struct SmallBackwardKernelArgs {
   bool has_wide_indices;
   std::int64_t padding_row;
   int num_indices;     // at most kSmallMaxIndices
+  int list_size;       // small_list_size(num_indices)
   int slices;          // blocks that sum a range of rows, each a slice of their columns
   int rows_per_range;  // at most kSmallMaxRows
 };
@@ -66,9 +67,8 @@ __global__ void __launch_bounds__(
   constexpr int kWarps = kBlockThreads / simt::kWarpSize;
   const auto kept = simt::shared<struct Kept, int, kWarps>();
   const auto keys = simt::shared_dynamic<std::uint32_t>();
-  const auto entries = simt::shared_dynamic<std::uint32_t>(4 * small_list_size(args.num_indices));
-  const auto tile =
-      simt::shared_dynamic<typename Sink::Elem>(8 * small_list_size(args.num_indices));
+  const auto entries = simt::shared_dynamic<std::uint32_t>(4 * args.list_size);
+  const auto tile = simt::shared_dynamic<typename Sink::Elem>(8 * args.list_size);
   const int thread = simt::thread_id();
   const int lane = simt::lane_id();
   const int warp = simt::warp_id();
