@@ -83,21 +83,20 @@ ROWLANE_DEVICE void scale_by_sum(const float* in, float* out) {
   }
 }
 
-template <typename ElemT, typename KeyT>
-__global__ void segment_combine_kernel(const float* in, float* out);
+template <typename KeyT>
+__global__ void count_runs_kernel(const float* in, float* out);
 
 // Needs more registers than 8 blocks per SM leave it.
 template <>
-__global__ void __launch_bounds__(kBlockThreads,
-                                  8) segment_combine_kernel<float, std::uint32_t>(const float* in,
-                                                                                  float* out) {
+__global__ void __launch_bounds__(kBlockThreads, 8)
+    count_runs_kernel<std::uint32_t>(const float* in, float* out) {
   scale_by_sum<64>(in, out);
 }
 
 // Takes so many registers that few threads fit.
 template <>
 __global__ void __launch_bounds__(kBlockThreads)
-    segment_combine_kernel<double, std::uint32_t>(const float* in, float* out) {
+    count_runs_kernel<std::uint64_t>(const float* in, float* out) {
   scale_by_sum<100>(in, out);
 }
 

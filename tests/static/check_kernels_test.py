@@ -63,10 +63,10 @@ class BrokenKernels(unittest.TestCase):
         self.assert_found(name, "memory", r"uses local memory: ld\.local 4, st\.local")
 
     def test_spills(self):
-        self.assert_found("segment_combine_kernel<float, uint32>", "memory", r"spills \d+ bytes")
+        self.assert_found("count_runs_kernel<uint32>", "memory", r"spills \d+ bytes")
 
     def test_few_threads(self):
-        self.assert_found("segment_combine_kernel<double, uint32>", "occupancy", r"25\.0% at \d+")
+        self.assert_found("count_runs_kernel<uint64>", "occupancy", r"25\.0% at \d+")
 
     def test_no_launch_bound(self):
         self.assert_found("gather_kernel<4, int32>", "occupancy", "no __launch_bounds__")
