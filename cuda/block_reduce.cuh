@@ -23,16 +23,18 @@ struct ReduceArgs {
 
 // A block's piece of the merge path. For sinks that are not given empty rows, first_row and end_row
 // are those of the first item, and of the last item or one more.
+template <typename KeyT>
 struct BlockShare {
   int items = 0;
-  std::int64_t first_row = 0;   // rows before it are finished before the share
-  std::int64_t end_row = 0;     // rows before it are finished in the share or before
-  bool continues = false;       // first_row has items before the share
-  bool continued = false;       // end_row has items on both sides of the share's end
-  int path_begin = 0;           // of the first item, from where the block's path begins
-  int path_length = 0;          // of the block's path
-  std::int64_t first_slot = 0;  // of first_row
-  std::int64_t end_slot = 0;    // of end_row
+  KeyT first_row = 0;      // rows before it are finished before the share
+  KeyT end_row = 0;        // rows before it are finished in the share or before
+  bool continues = false;  // first_row has items before the share
+  bool continued = false;  // end_row has items on both sides of the share's end
+  int path_begin = 0;      // of the first item, from where the block's path begins
+  int path_length = 0;     // of the block's path
+  // Of ranked sinks: where first_row goes, and what is behind the last finished row.
+  std::int64_t first_rank = 0;
+  std::int64_t end_rank = 0;
 
   // A share within a single run finishes nothing.
   [[nodiscard]] ROWLANE_DEVICE bool is_inside_run() const {
@@ -49,19 +51,22 @@ struct BlockShare {
 //
 // Who writes what depends on the sorted keys and the shape of the launch alone, so a result is the
 // same in every run.
-template <typename Source, typename Sink, int kElems, typename KeyT>
+//
+// kIsWhole: the list is not cut into shares, so that no run crosses an edge.
+template <typename Source, typename Sink, int kElems, typename KeyT, bool kIsWhole = false>
 struct BlockReduce {
   using Elem = typename Sink::Elem;
   using AccumT = simt::Accum<Elem>;
   using Sum = AccumT[kElems];
 
   const ReduceArgs<Source, Sink>& args;
-  const BlockShare& share;
+  const BlockShare<KeyT>& share;
   simt::Shared<KeyT> keys;       // [share.items], ascending
   simt::Shared<KeyT> positions;  // [share.items]
   simt::Shared<Elem> tile;       // [slots of the share, dim], if staged
   int slice;                     // of the rows' columns, that the block sums
-  AccumT* partials;              // [2, dim]
+  AccumT* partials;              // [shares, 2, dim]
+  int share_index;
 
   struct Cut {
     int item;
@@ -72,6 +77,14 @@ struct BlockReduce {
   ROWLANE_DEVICE int lanes() const { return 1 << args.lanes_log2; }
   ROWLANE_DEVICE int worker() const { return simt::thread_id() >> args.lanes_log2; }
   ROWLANE_DEVICE int num_workers() const { return kBlockThreads >> args.lanes_log2; }
+  ROWLANE_DEVICE std::int64_t first_slot() const {
+    return Sink::kRanked ? share.first_rank : static_cast<std::int64_t>(share.first_row);
+  }
+  ROWLANE_DEVICE std::int64_t end_slot() const {
+    return Sink::kRanked           ? share.end_rank
+           : is_row(share.end_row) ? static_cast<std::int64_t>(share.end_row)
+                                   : args.num_rows;
+  }
   ROWLANE_DEVICE bool is_staged() const { return Sink::kIsPlain && args.is_staged; }
   ROWLANE_DEVICE int lane() const { return simt::thread_id() & (lanes() - 1); }
   ROWLANE_DEVICE int column() const { return (slice * args.slice_accesses + lane()) * kElems; }
@@ -137,19 +150,19 @@ struct BlockReduce {
     int high = share.items;
     while (low < high) {
       const int middle = (low + high) / 2;
-      const int rows =
-          static_cast<int>(static_cast<std::int64_t>(keys.load(middle)) - share.first_row);
+      const int rows = static_cast<int>(keys.load(middle) - share.first_row);
       if (share.path_begin + args.item_weight * middle + args.row_weight * rows >= distance) {
         high = middle;
       } else {
         low = middle + 1;
       }
     }
+    const auto first_row = static_cast<std::int64_t>(share.first_row);
     const std::int64_t before = low > 0           ? static_cast<std::int64_t>(keys.load(low - 1))
-                                : share.continues ? share.first_row
-                                                  : share.first_row - 1;
-    const std::int64_t behind =
-        low < share.items ? static_cast<std::int64_t>(keys.load(low)) : share.end_row;
+                                : share.continues ? first_row
+                                                  : first_row - 1;
+    const auto behind =
+        static_cast<std::int64_t>(low < share.items ? keys.load(low) : share.end_row);
     const bool inside_run = low == 0             ? share.continues
                             : low == share.items ? share.continued
                                                  : before == behind;
@@ -158,7 +171,7 @@ struct BlockReduce {
     }
     if constexpr (Sink::kFillsEmptyRows) {
       const int length = distance - share.path_begin - args.item_weight * low;
-      const std::int64_t row = share.first_row + (length + args.row_weight - 1) / args.row_weight;
+      const std::int64_t row = first_row + (length + args.row_weight - 1) / args.row_weight;
       return {low, row <= before ? before + 1 : row > behind ? behind : row, false};
     } else {
       return {low, behind, false};
@@ -232,7 +245,7 @@ struct BlockReduce {
       }
     }
     const std::int64_t slot =
-        Sink::kRanked ? share.first_slot + walk.rank : static_cast<std::int64_t>(walk.row);
+        Sink::kRanked ? share.first_rank + walk.rank : static_cast<std::int64_t>(walk.row);
     if (!is_staged()) {
       args.sink.store(slot, static_cast<std::int64_t>(walk.row), column(), sum);
       return;
@@ -240,8 +253,7 @@ struct BlockReduce {
     if constexpr (Sink::kIsPlain && Sink::kRanked) {
       args.sink.store_row_number(slot, static_cast<std::int64_t>(walk.row), column());
     }
-    const int base =
-        static_cast<int>(slot - share.first_slot) * static_cast<int>(args.dim) + column();
+    const int base = static_cast<int>(slot - first_slot()) * static_cast<int>(args.dim) + column();
     ROWLANE_UNROLL
     for (int e = 0; e < kElems; ++e) {
       tile.store(base + e, simt::from_accum<Elem>(sum[e]));
@@ -301,15 +313,16 @@ struct BlockReduce {
     const bool is_first_lane = lane() == 0;
     if (is_first_lane) {
       store_cut(worker(), worker() == 0
-                              ? Cut{0, share.first_row, share.continues}
+                              ? Cut{0, static_cast<std::int64_t>(share.first_row), share.continues}
                               : cut(static_cast<int>(static_cast<std::int64_t>(share.path_length) *
                                                      worker() / num_workers())));
     }
     if (thread == 0) {
-      store_cut(num_workers(), {share.items, share.end_row, share.continued});
+      store_cut(num_workers(),
+                {share.items, static_cast<std::int64_t>(share.end_row), share.continued});
     }
     if (Sink::kFillsEmptyRows && is_staged()) {
-      const int elements = static_cast<int>((share.end_slot - share.first_slot) * args.dim);
+      const int elements = static_cast<int>((end_slot() - first_slot()) * args.dim);
       for (int i = thread; i < elements; i += kBlockThreads) {
         tile.store(i, simt::from_accum<Elem>(0));
       }
@@ -346,7 +359,7 @@ struct BlockReduce {
     }
     simt::sync_block();
 
-    if (end.inside_run && worker() + 1 == num_workers()) {
+    if (!kIsWhole && end.inside_run && worker() + 1 == num_workers()) {
       store_partial(tail_begins_here ? 1 : 0, sum);
     }
     if (has_head) {
@@ -357,7 +370,7 @@ struct BlockReduce {
       if (worker() > 0) {
         add_before(tails(), thread - lanes(), sum);
       }
-      if (worker() > 0 && tail_begins().load(worker() - 1) != 0) {
+      if (kIsWhole || (worker() > 0 && tail_begins().load(worker() - 1) != 0)) {
         finish(walk_from(begin), sum);
       } else {
         store_partial(0, sum);
@@ -373,6 +386,8 @@ struct BlockReduce {
 
   ROWLANE_DEVICE void store_partial(int which, const Sum& sum) const {
     if (is_active()) {
+      AccumT* const partial =
+          partials + (static_cast<std::int64_t>(share_index) * 2 + which) * args.dim + column();
       // As wide as 16 bytes: columns are multiples of kElems, which divides dim.
       constexpr int kWidest = 16 / static_cast<int>(sizeof(AccumT));
       constexpr int kWide = kElems < kWidest ? kElems : kWidest;
@@ -396,8 +411,8 @@ struct BlockReduce {
     constexpr int kWide = 16 / static_cast<int>(sizeof(Elem));
     const int thread = simt::thread_id();
     const int begin = share.continues ? static_cast<int>(args.dim) : 0;
-    const int end = static_cast<int>((share.end_slot - share.first_slot) * args.dim);
-    Elem* const out = args.sink.slots() + share.first_slot * args.dim;
+    const int end = static_cast<int>((end_slot() - first_slot()) * args.dim);
+    Elem* const out = args.sink.slots() + first_slot() * args.dim;
     const auto misaligned =
         static_cast<int>((reinterpret_cast<std::uintptr_t>(out + begin) & 15U) / sizeof(Elem));
     const int aligned = begin + (misaligned == 0 ? 0 : kWide - misaligned);

@@ -190,7 +190,7 @@ struct ScatterPairsKernelArgs {
 // digits, and of the same digit in the tiles before. Each block adds up what it needs of all
 // tiles' counts. Shared memory: a counter per warp and digit. A pair is written by one thread.
 template <typename Pairs, int kItems>
-__global__ void __launch_bounds__(kBlockThreads, kItems > 2 ? 3 : 4)
+__global__ void __launch_bounds__(kBlockThreads, kItems > 2 ? 2 : 4)
     scatter_pairs_kernel(ScatterPairsKernelArgs<Pairs> args) {
   constexpr int kMaxBinsPerThread = (1 << kMaxDigitBits) / kBlockThreads;
   const auto counters = simt::shared_dynamic<int>();

@@ -138,11 +138,11 @@ __global__ void __launch_bounds__(
   }
   simt::sync_block();
 
-  BlockShare share{.items = items,
-                   .first_row = begin.row,
-                   .end_row = end.row,
-                   .continues = begin.inside_run,
-                   .continued = end.inside_run};
+  BlockShare<KeyT> share{.items = items,
+                         .first_row = static_cast<KeyT>(begin.row),
+                         .end_row = static_cast<KeyT>(end.row),
+                         .continues = begin.inside_run,
+                         .continued = end.inside_run};
   if constexpr (Sink::kFillsEmptyRows) {
     const std::int64_t path_end =
         path_begin + args.share < args.path.length() ? path_begin + args.share : args.path.length();
@@ -151,48 +151,40 @@ __global__ void __launch_bounds__(
                                         args.path.row_weight * begin.row - path_begin);
   } else {
     if (items > 0) {
-      share.first_row = static_cast<std::int64_t>(keys.load(0));
-      share.end_row =
-          static_cast<std::int64_t>(keys.load(items - 1)) + static_cast<int>(!end.inside_run);
+      share.first_row = keys.load(0);
+      share.end_row = keys.load(items - 1) + static_cast<KeyT>(!end.inside_run);
     }
     share.path_length = items * args.path.item_weight;
     share.path_begin = 0;
   }
-  const BlockReduce<Source, Sink, kElems, KeyT> reduce{
-      .args = args.reduce,
-      .share = share,
-      .keys = keys,
-      .positions = positions,
-      .tile = tile,
-      .slice = slice,
-      .partials = args.partials + which * 2 * args.reduce.dim};
-  bool skips_last = false;  // the last run is of indices to skip
+  const BlockReduce<Source, Sink, kElems, KeyT> reduce{.args = args.reduce,
+                                                       .share = share,
+                                                       .keys = keys,
+                                                       .positions = positions,
+                                                       .tile = tile,
+                                                       .slice = slice,
+                                                       .partials = args.partials,
+                                                       .share_index = static_cast<int>(which)};
   if constexpr (Sink::kRanked) {
     reduce.find_run_begins();
     const int runs = items > 0 ? reduce.runs_until(items - 1) : 0;
-    skips_last = items > 0 && share.end_row > args.reduce.num_rows;
-    share.first_slot = runs_before.load(0) - static_cast<int>(share.continues);
-    share.end_slot =
-        share.first_slot + runs + static_cast<int>(items > 0 && !share.continued && !skips_last);
+    // The last run may be of indices to skip.
+    const bool skips_last = items > 0 && share.end_row > static_cast<KeyT>(args.reduce.num_rows);
+    share.first_rank = runs_before.load(0) - static_cast<int>(share.continues);
+    share.end_rank =
+        share.first_rank + runs + static_cast<int>(items > 0 && !share.continued && !skips_last);
     if (thread == 0 && slice == 0 && which + 1 == args.num_shares) {
-      simt::store(args.num_slots, share.end_slot);
+      simt::store(args.num_slots, share.end_rank);
     }
-  } else {
-    share.first_slot = share.first_row;
-    share.end_slot = share.end_row < args.reduce.num_rows ? share.end_row : args.reduce.num_rows;
   }
   if (thread == 0 && slice == 0) {
-    const bool has_tail =
-        share.continued && !share.is_inside_run() && share.end_row < args.reduce.num_rows;
+    const bool has_tail = share.continued && !share.is_inside_run() && reduce.is_row(share.end_row);
     ShareEdges* const edges = args.edges + which;
-    simt::store(&edges->tail_row, has_tail ? share.end_row : -1);
-    simt::store(&edges->tail_slot, share.end_slot);
-    simt::store(&edges->tail_item,
-                has_tail ? begin.item + reduce.lower_bound(static_cast<KeyT>(share.end_row)) : 0);
+    simt::store(&edges->tail_row, has_tail ? static_cast<std::int64_t>(share.end_row) : -1);
+    simt::store(&edges->tail_slot, reduce.end_slot());
+    simt::store(&edges->tail_item, has_tail ? begin.item + reduce.lower_bound(share.end_row) : 0);
     simt::store(&edges->head_item,
-                share.is_inside_run()
-                    ? -1
-                    : begin.item + reduce.lower_bound(static_cast<KeyT>(share.first_row + 1)));
+                share.is_inside_run() ? -1 : begin.item + reduce.lower_bound(share.first_row + 1));
   }
   reduce.run();
 }

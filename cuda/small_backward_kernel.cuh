@@ -117,22 +117,21 @@ __global__ void __launch_bounds__(
   }
   simt::sync_block();
 
-  const BlockShare share{
+  const BlockShare<std::uint32_t> share{
       .items = items,
-      .first_row = first_row,
-      .end_row = end_row,
+      .first_row = static_cast<std::uint32_t>(first_row),
+      .end_row = static_cast<std::uint32_t>(end_row),
       .path_length = args.reduce.item_weight * items +
-                     args.reduce.row_weight * static_cast<int>(end_row - first_row),
-      .first_slot = first_row,
-      .end_slot = end_row};
-  const BlockReduce<Source, Sink, kElems, std::uint32_t> reduce{
+                     args.reduce.row_weight * static_cast<int>(end_row - first_row)};
+  const BlockReduce<Source, Sink, kElems, std::uint32_t, /*kIsWhole=*/true> reduce{
       .args = args.reduce,
       .share = share,
       .keys = keys,
       .positions = entries,
       .tile = tile,
       .slice = static_cast<int>(simt::block_id() % args.slices),
-      .partials = nullptr};
+      .partials = nullptr,
+      .share_index = 0};
   reduce.run();
 }
 

@@ -57,8 +57,8 @@ template void check_indices<std::int32_t>(std::string_view, const at::Tensor&, s
 template void check_indices<std::int64_t>(std::string_view, const at::Tensor&, std::int64_t);
 
 void check_algorithm_on_cpu(std::string_view op, std::string_view algorithm) {
-  TORCH_CHECK_VALUE(algorithm != "atomic", op,
-                    ": algorithm 'atomic' exists only on a GPU; use 'auto' or 'sorted'");
+  TORCH_CHECK_VALUE(algorithm == "auto" || algorithm == "sorted", op, ": algorithm '", algorithm,
+                    "' exists only on a GPU; use 'auto' or 'sorted'");
 }
 
 }  // namespace rowlane::cpu

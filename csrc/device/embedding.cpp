@@ -8,6 +8,7 @@
 #include <torch/library.h>
 
 #include <bit>
+#include <cstdlib>
 
 #include "csrc/device/stream.h"
 #include "cuda/backward.h"
@@ -45,17 +46,53 @@ std::uint64_t address_bits(const at::Tensor& tensor) {
   return std::bit_cast<std::uintptr_t>(tensor.const_data_ptr());
 }
 
-BackwardRequest backward_request(std::string_view op, std::string_view algorithm) {
-  switch (ops::parse_algorithm(algorithm)) {
+// What 'auto' stands for.
+BackwardAlgorithm default_algorithm() {
+  const char* const name = std::getenv("ROWLANE_BACKWARD");
+  return name == nullptr ? BackwardAlgorithm::kAuto
+                         : ops::parse_algorithm("ROWLANE_BACKWARD", name);
+}
+
+BackwardRequest backward_request(std::string_view op, std::string_view name) {
+  BackwardAlgorithm algorithm = ops::parse_algorithm(op, name);
+  if (algorithm == BackwardAlgorithm::kAuto) {
+    algorithm = default_algorithm();
+  }
+  switch (algorithm) {
     case BackwardAlgorithm::kAtomic:
       at::globalContext().alertNotDeterministic(std::string(op) + " with algorithm 'atomic'");
       return BackwardRequest::kAtomic;
     case BackwardAlgorithm::kSorted:
       return BackwardRequest::kSorted;
+    case BackwardAlgorithm::kSmall:
+      return BackwardRequest::kSmall;
     case BackwardAlgorithm::kAuto:
       break;
   }
   return BackwardRequest::kAuto;
+}
+
+// Gradient rows, [*, dim], whose columns are neighbours, and the elements from row to row.
+struct GradRows {
+  at::Tensor rows;
+  std::int64_t stride;
+};
+
+// Rows that are all the same one, as of a sum's gradient, stay one.
+GradRows grad_rows(const at::Tensor& grad_output) {
+  const std::int64_t dims = grad_output.dim();
+  bool is_expanded = grad_output.numel() > 0 && dims > 1;
+  for (std::int64_t d = 0; d + 1 < dims; ++d) {
+    is_expanded = is_expanded && (grad_output.stride(d) == 0 || grad_output.size(d) == 1);
+  }
+  if (!is_expanded) {
+    return {grad_output.contiguous(), grad_output.size(-1)};
+  }
+  at::Tensor row = grad_output;
+  for (std::int64_t d = 0; d + 1 < dims; ++d) {
+    row = row.select(0, 0);
+  }
+  return {row.contiguous(), 0};
 }
 
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
@@ -90,7 +127,7 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
   ops::check_padding_idx(kOp, padding_idx, num_embeddings);
   const c10::DeviceGuard guard(grad_output.device());
 
-  const at::Tensor grad = grad_output.contiguous();
+  const auto [grad, grad_row_stride] = grad_rows(grad_output);
   const at::Tensor index_list = indices.contiguous();
   at::Tensor grad_table = at::empty({num_embeddings, grad.size(-1)}, grad.options());
   const kernels::BackwardProblem problem{
@@ -98,6 +135,7 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
       .dim = grad.size(-1),
       .num_indices = index_list.numel(),
       .padding_row = padding_idx.value_or(-1),
+      .grad_row_stride = grad_row_stride,
       .address_bits = address_bits(grad) | address_bits(grad_table),
       .elem_type = elem_type(grad),
       .index_type = index_type(index_list)};

@@ -8,21 +8,12 @@
 namespace rowlane {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, BackwardAlgorithm>, 3> kAlgorithms{{
+constexpr std::array<std::pair<std::string_view, BackwardAlgorithm>, 4> kAlgorithms{{
     {"auto", BackwardAlgorithm::kAuto},
     {"atomic", BackwardAlgorithm::kAtomic},
     {"sorted", BackwardAlgorithm::kSorted},
+    {"small", BackwardAlgorithm::kSmall},
 }};
-
-void check_algorithm(std::string_view op, std::string_view algorithm) {
-  for (const auto& [name, value] : kAlgorithms) {
-    if (name == algorithm) {
-      return;
-    }
-  }
-  TORCH_CHECK_VALUE(false, op, ": algorithm must be 'auto', 'atomic' or 'sorted', got '", algorithm,
-                    "'");
-}
 
 void check_indices_tensor(std::string_view op, const at::Tensor& indices) {
   TORCH_CHECK_TYPE(indices.scalar_type() == at::kLong || indices.scalar_type() == at::kInt, op,
@@ -100,7 +91,7 @@ void check_embedding(const at::Tensor& weight, const at::Tensor& indices,
               weight.layout());
   check_indices_tensor(kOp, indices);
   check_same_device(kOp, "weight", weight, indices);
-  check_algorithm(kOp, algorithm);
+  parse_algorithm(kOp, algorithm);
 }
 
 void check_embedding_backward(const at::Tensor& grad_output, const at::Tensor& indices,
@@ -117,7 +108,7 @@ void check_embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
               kOp, ": grad_output must have the shape of indices and one more dim, got ",
               grad_output.sym_sizes(), " and indices ", indices.sym_sizes());
   check_same_device(kOp, "grad_output", grad_output, indices);
-  check_algorithm(kOp, algorithm);
+  parse_algorithm(kOp, algorithm);
 }
 
 void check_padding_idx(std::string_view op, std::optional<std::int64_t> padding_idx,
@@ -127,13 +118,14 @@ void check_padding_idx(std::string_view op, std::optional<std::int64_t> padding_
                     " rows");
 }
 
-BackwardAlgorithm parse_algorithm(std::string_view algorithm) {
+BackwardAlgorithm parse_algorithm(std::string_view op, std::string_view algorithm) {
   for (const auto& [name, value] : kAlgorithms) {
     if (name == algorithm) {
       return value;
     }
   }
-  return BackwardAlgorithm::kAuto;
+  TORCH_CHECK_VALUE(false, op, ": algorithm must be 'auto', 'atomic', 'sorted' or 'small', got '",
+                    algorithm, "'");
 }
 
 std::vector<std::int64_t> output_sizes(const at::Tensor& indices, std::int64_t dim) {

@@ -30,8 +30,8 @@ void check_embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
 void check_padding_idx(std::string_view op, std::optional<std::int64_t> padding_idx,
                        std::int64_t num_rows);
 
-// The inverse of to_string; the name has been checked.
-BackwardAlgorithm parse_algorithm(std::string_view algorithm);
+// The inverse of to_string. `op` begins the message if there is no such algorithm.
+BackwardAlgorithm parse_algorithm(std::string_view op, std::string_view algorithm);
 
 // [*indices.shape, dim]
 std::vector<std::int64_t> output_sizes(const at::Tensor& indices, std::int64_t dim);

@@ -17,14 +17,15 @@ enum class BackwardAlgorithm : std::uint8_t {
   // Chosen from the sizes and the device; deterministic.
   kAuto,
   // Zero fill and atomic additions in global memory: float and double on a GPU only, not
-  // deterministic
-  // (torch's deterministic mode turns it into an error).
+  // deterministic (torch's deterministic mode turns it into an error).
   kAtomic,
   // Sort by row, then sum each row's gradients in a fixed order; deterministic.
   kSorted,
+  // All in one launch: at most 2048 indices, on a GPU only; deterministic.
+  kSmall,
 };
 
-// "auto", "atomic" or "sorted": the names that the dispatcher op takes.
+// "auto", "atomic", "sorted" or "small": the names that the dispatcher op takes.
 ROWLANE_EXPORT std::string_view to_string(BackwardAlgorithm algorithm);
 
 // Options of rowlane::embedding, in the manner of torch::nn::functional::EmbeddingFuncOptions.
@@ -43,7 +44,8 @@ struct ROWLANE_EXPORT EmbeddingFuncOptions {
 //
 // Differentiable in weight, any number of times, and in forward mode. Sums of 16-bit gradients are
 // accumulated in float and rounded once. Deterministic unless options ask for kAtomic. Asynchronous
-// on a GPU (current stream).
+// on a GPU (current stream). There, for experiments, the environment variable ROWLANE_BACKWARD
+// names the algorithm that kAuto stands for.
 //
 // Throws c10::Error for a wrong shape, dtype, device or option. On the CPU an index out of range
 // throws c10::IndexError with its position, its value and the number of rows. On a GPU such an

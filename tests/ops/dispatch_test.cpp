@@ -76,6 +76,7 @@ TEST(AlgorithmNames, RoundTrip) {
   EXPECT_EQ(to_string(BackwardAlgorithm::kAuto), "auto");
   EXPECT_EQ(to_string(BackwardAlgorithm::kAtomic), "atomic");
   EXPECT_EQ(to_string(BackwardAlgorithm::kSorted), "sorted");
+  EXPECT_EQ(to_string(BackwardAlgorithm::kSmall), "small");
 }
 
 }  // namespace

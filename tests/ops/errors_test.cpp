@@ -176,8 +176,37 @@ TEST(ArgumentErrors, SayWhatWasWrongAndWhatWasGot) {
   EXPECT_EQ(message_of<c10::ValueError>([&] {
               call_backward(torch::randn({3, 2}), indices, 5, std::nullopt, "fast");
             }),
-            "rowlane::embedding_backward: algorithm must be 'auto', 'atomic' or 'sorted', got "
-            "'fast'");
+            "rowlane::embedding_backward: algorithm must be 'auto', 'atomic', 'sorted' or 'small', "
+            "got 'fast'");
+}
+
+TEST(SmallAlgorithm, IsRefusedForManyIndices) {
+  if (!cpu_is_emulated_device()) {
+    GTEST_SKIP() << "the CPU has no small algorithm; ops_test_emulated runs this";
+  }
+  EXPECT_THAT(message_of<c10::Error>([&] {
+                call_backward(torch::zeros({2049, 2}), torch::zeros({2049}, torch::kLong), 5,
+                              std::nullopt, "small");
+              }),
+              HasSubstr("rowlane::embedding_backward: the small algorithm makes dense gradients of "
+                        "at most 2048 indices"));
+}
+
+TEST(AlgorithmFromTheEnvironment, StandsForAuto) {
+  if (!cpu_is_emulated_device()) {
+    GTEST_SKIP() << "the CPU has one algorithm; ops_test_emulated runs this";
+  }
+  const auto indices = torch::zeros({3}, torch::kLong);
+  const auto half = torch::zeros({3, 2}, torch::kHalf);
+  ASSERT_EQ(setenv("ROWLANE_BACKWARD", "atomic", 1), 0);
+  EXPECT_THAT(message_of<c10::Error>([&] { call_backward(half, indices, 5); }),
+              HasSubstr("the atomic algorithm takes float32 and float64 gradients only"));
+  EXPECT_NO_THROW(call_backward(half, indices, 5, std::nullopt, "sorted"));
+  ASSERT_EQ(setenv("ROWLANE_BACKWARD", "fast", 1), 0);
+  EXPECT_THAT(message_of<c10::ValueError>([&] { call_backward(half, indices, 5); }),
+              HasSubstr("ROWLANE_BACKWARD: algorithm must be 'auto', 'atomic', 'sorted' or "
+                        "'small', got 'fast'"));
+  ASSERT_EQ(unsetenv("ROWLANE_BACKWARD"), 0);
 }
 
 TEST(ArgumentErrors, AtomicIsRefusedOnTheCpu) {

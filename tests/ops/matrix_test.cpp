@@ -30,6 +30,9 @@ std::string param_name(const ::testing::TestParamInfo<Param>& info) {
 
 std::vector<BackwardAlgorithm> algorithms(torch::DeviceType device, torch::ScalarType dtype) {
   std::vector<BackwardAlgorithm> result{BackwardAlgorithm::kAuto, BackwardAlgorithm::kSorted};
+  if (runs_device_code(device)) {
+    result.push_back(BackwardAlgorithm::kSmall);
+  }
   if (runs_device_code(device) && (dtype == torch::kFloat || dtype == torch::kDouble)) {
     result.push_back(BackwardAlgorithm::kAtomic);
   }

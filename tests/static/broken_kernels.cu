@@ -88,15 +88,15 @@ __global__ void count_runs_kernel(const float* in, float* out);
 
 // Needs more registers than 8 blocks per SM leave it.
 template <>
-__global__ void __launch_bounds__(kBlockThreads, 8)
-    count_runs_kernel<std::uint32_t>(const float* in, float* out) {
+__global__ void __launch_bounds__(kBlockThreads,
+                                  8) count_runs_kernel<std::uint32_t>(const float* in, float* out) {
   scale_by_sum<64>(in, out);
 }
 
 // Takes so many registers that few threads fit.
 template <>
-__global__ void __launch_bounds__(kBlockThreads)
-    count_runs_kernel<std::uint64_t>(const float* in, float* out) {
+__global__ void __launch_bounds__(kBlockThreads) count_runs_kernel<std::uint64_t>(const float* in,
+                                                                                  float* out) {
   scale_by_sum<100>(in, out);
 }
 

@@ -87,10 +87,9 @@ def segment_reduce(arch, source, sink, elems, key):
 def small_backward(arch, source, sink, elems):
     elem_bytes = SIZES[element(sink)]
     row_bytes = elem_bytes * int(elems)
-    # Indices of either type, gradient rows; finished rows, and gathered ones. No partial sum is
-    # ever stored, which the compiler doesn't know.
+    # Indices of either type, gradient rows; finished rows, and gathered ones.
     return {read_only(8), read_only(4), read_once(arch, row_bytes), store(row_bytes),
-            store(elem_bytes), store(16), store(min(max(elem_bytes, 4) * int(elems), 16))}
+            store(elem_bytes), store(16)}
 
 
 def segment_combine(_, source, sink, key):
