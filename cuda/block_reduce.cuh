@@ -398,9 +398,7 @@ struct BlockReduce {
         for (int k = 0; k < kWide; ++k) {
           value.v[k] = sum[e + k];
         }
-        simt::store(
-            reinterpret_cast<simt::Vec<AccumT, kWide>*>(partials + which * args.dim + column() + e),
-            value);
+        simt::store(reinterpret_cast<simt::Vec<AccumT, kWide>*>(partial + e), value);
       }
     }
   }

@@ -74,10 +74,10 @@ TEST_P(Skew, LeavesTheSortedBackwardBalanced) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Skew,
                          testing::Values(Shape{"wide", 20000, 300, 8000},
-                                         Shape{"manyIndices", 4000, 64, 40000},
+                                         Shape{"manyIndices", 3000, 64, 25000},
                                          Shape{"fewRows", 100, 128, 10000},
-                                         Shape{"narrow", 30000, 3, 60000},
-                                         Shape{"dimOne", 5000, 1, 60000}),
+                                         Shape{"narrow", 20000, 3, 45000},
+                                         Shape{"dimOne", 5000, 1, 40000}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(SmallBackward, IsBalancedWhereItIsChosen) {
@@ -96,9 +96,9 @@ TEST(SmallBackward, IsBalancedWhereItIsChosen) {
 
 // What auto takes is within a tenth of the best deterministic algorithm by the model.
 TEST(AutoBackward, IsAboutTheFastestDeterministicOne) {
-  for (const std::int64_t num_indices : {16, 64, 256, 1024, 1500, 2048}) {
+  for (const std::int64_t num_indices : {16, 256, 2048}) {
     for (const auto& [num_rows, dim] :
-         {std::pair<std::int64_t, std::int64_t>{944, 50}, {944, 1}, {30522, 256}, {128256, 64}}) {
+         {std::pair<std::int64_t, std::int64_t>{944, 50}, {944, 1}, {30522, 256}, {60000, 64}}) {
       const Shape shape{"", num_rows, dim, num_indices};
       const double chosen = measure(shape, kUniformLaw, BackwardRequest::kAuto).modelled_us;
       const double sorted = measure(shape, kUniformLaw, BackwardRequest::kSorted).modelled_us;
