@@ -168,13 +168,15 @@ __global__ void __launch_bounds__(
   if constexpr (Sink::kRanked) {
     reduce.find_run_begins();
     const int runs = items > 0 ? reduce.runs_until(items - 1) : 0;
-    // The last run may be of indices to skip.
+    // The last run may be of indices to skip. It is in an earlier share when this one has no items.
     const bool skips_last = items > 0 && share.end_row > static_cast<KeyT>(args.reduce.num_rows);
     share.first_rank = runs_before.load(0) - static_cast<int>(share.continues);
     share.end_rank =
         share.first_rank + runs + static_cast<int>(items > 0 && !share.continued && !skips_last);
     if (thread == 0 && slice == 0 && which + 1 == args.num_shares) {
-      simt::store(args.num_slots, share.end_rank);
+      const bool skipped_before =
+          items == 0 && !reduce.is_row(simt::load_nc(args.path.keys + args.path.num_items - 1));
+      simt::store(args.num_slots, share.end_rank - static_cast<int>(skipped_before));
     }
   }
   if (thread == 0 && slice == 0) {

@@ -113,7 +113,7 @@ def draw(problems):
     time_axes.set_title("torch's modelled time over Rowlane's", loc="left", fontweight="bold")
     time_axes.set_xlabel("a model of both, not a measurement; further to the right is better")
     handles, labels = bytes_axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False)
     return figure
 
 
