@@ -39,16 +39,27 @@ inline constexpr int kBlockThreads = 256;
 // flight, and 4 x 16 bytes x 2048 threads = 128 KiB per SM is several times what an H100 needs.
 inline constexpr int kGatherRowsInFlight = 4;
 
-// The sort of the index list. A block sorts up to 16 pairs per thread in shared memory. Up to
-// 2^18 pairs, which with their copy are a tenth of an H100's L2, reading digits twice costs less
-// than the launches and the look-back of CUB's sort; tiles of 8 pairs per thread, or of 2 where
-// there would be too few of them.
+// The sort of the index list. A block sorts up to 16 pairs per thread in shared memory. Above that,
+// each block of a pass reads all tiles' counts, 4 bytes * tiles^2 << digit bits in all, which by
+// the model of an H100 costs less than the launches of CUB's sort up to 2^18 pairs, and more from
+// 2^19.
 inline constexpr std::int64_t kMaxBlockSort = std::int64_t{16} * kBlockThreads;
 inline constexpr std::int64_t kMaxTileSort = std::int64_t{1} << 18;
-inline constexpr std::int64_t kMaxSmallTiles = 32;
-// Digits of ten bits sort a million rows in two passes, and their counters take 32 KiB of shared
-// memory.
+// Tiles are the shortest of 2, 4 and 8 pairs per thread that are at most so many: more blocks for
+// short lists, fewer counts for long ones.
+inline constexpr std::int64_t kManySortTiles = 32;
+// The two launches of a pass take as long as reading so many bytes of counts from L2: 2 * 2.5 us at
+// 5.5 TB/s.
+inline constexpr std::int64_t kSortPassBytes = 27'500'000;
+// Of L2 that a pass takes per pair: its key read twice, its position once, and each of them written
+// to a sector of its own.
+inline constexpr std::int64_t kSortPairBytes = 3 * 4 + 2 * 32;
+// The counters of ten bits take 40 KiB of shared memory; a thread reads the counts of two bits at
+// once.
 inline constexpr int kMaxDigitBits = 10;
+inline constexpr int kMinDigitBits = 2;
+// Loads that a thread of the sort has under way.
+inline constexpr int kSortLoadsInFlight = 8;
 
 // Gradient rows that a worker of the segment reduce has under way.
 inline constexpr int kSegmentRowsInFlight = 4;

@@ -11,11 +11,8 @@
 namespace rowlane::kernels {
 
 inline constexpr int kSortWarps = kBlockThreads / simt::kWarpSize;
-
-struct SortPair {
-  std::uint32_t key;
-  std::uint32_t position;
-};
+// Counts that a thread reads with one access of 16 bytes: a digit has at least two bits.
+inline constexpr int kBinsPerLoad = 1 << kMinDigitBits;
 
 // The pairs of an index list: key num_rows for padding and for an index out of range.
 template <typename IndexT>
@@ -30,8 +27,8 @@ struct IndexPairs {
                       row == padding_row;
     return static_cast<std::uint32_t>(skip ? num_rows : row);
   }
-  [[nodiscard]] ROWLANE_DEVICE SortPair load(std::int64_t i) const {
-    return {key(i), static_cast<std::uint32_t>(i)};
+  [[nodiscard]] ROWLANE_DEVICE std::uint32_t position(std::int64_t i) const {
+    return static_cast<std::uint32_t>(i);
   }
 };
 
@@ -43,8 +40,8 @@ struct StoredPairs {
   [[nodiscard]] ROWLANE_DEVICE std::uint32_t key(std::int64_t i) const {
     return simt::load_nc(keys + i);
   }
-  [[nodiscard]] ROWLANE_DEVICE SortPair load(std::int64_t i) const {
-    return {key(i), simt::load_nc(positions + i)};
+  [[nodiscard]] ROWLANE_DEVICE std::uint32_t position(std::int64_t i) const {
+    return simt::load_nc(positions + i);
   }
 };
 
@@ -99,6 +96,21 @@ struct SortTile {
     return (simt::warp_id() * kItems + k) * simt::kWarpSize + simt::lane_id();
   }
   [[nodiscard]] ROWLANE_DEVICE bool has(int k) const { return slot(k) < num_items; }
+
+  // Loads the pairs from `begin` on, of which there are `count`.
+  template <typename Pairs>
+  ROWLANE_DEVICE void load(const Pairs& pairs, std::int64_t begin, std::int64_t count) {
+    constexpr std::int64_t kSlots = kItems * kBlockThreads;
+    num_items = static_cast<int>(count - begin < kSlots ? count - begin : kSlots);
+    ROWLANE_UNROLL
+    for (int k = 0; k < kItems; ++k) {
+      key[k] = has(k) ? pairs.key(begin + slot(k)) : 0;
+    }
+    ROWLANE_UNROLL
+    for (int k = 0; k < kItems; ++k) {
+      position[k] = has(k) ? pairs.position(begin + slot(k)) : 0;
+    }
+  }
 
   // Counts the digits per warp into counters [kSortWarps, bins], and ranks each item among its
   // warp's, in order.
@@ -166,12 +178,64 @@ __global__ void __launch_bounds__(kBlockThreads)
     counters.store(bin, 0);
   }
   simt::sync_block();
-  for (std::int64_t i = begin + simt::thread_id(); i < end; i += kBlockThreads) {
-    counters.add(args.digit.of(args.pairs.key(i)), 1);
+  for (std::int64_t first = begin + simt::thread_id(); first < end;
+       first += kSortLoadsInFlight * kBlockThreads) {
+    std::uint32_t key[kSortLoadsInFlight];
+    ROWLANE_UNROLL
+    for (int k = 0; k < kSortLoadsInFlight; ++k) {
+      const std::int64_t i = first + k * kBlockThreads;
+      key[k] = i < end ? args.pairs.key(i) : 0;
+    }
+    ROWLANE_UNROLL
+    for (int k = 0; k < kSortLoadsInFlight; ++k) {
+      if (first + k * kBlockThreads < end) {
+        counters.add(args.digit.of(key[k]), 1);
+      }
+    }
   }
   simt::sync_block();
   for (int bin = simt::thread_id(); bin < bins; bin += kBlockThreads) {
     simt::store(args.counts + simt::block_id() * bins + bin, counters.load(bin));
+  }
+}
+
+// Adds the counts of all tiles, [num_tiles, bins], into all [bins], and those of the tiles before
+// the block's own into before [bins], which are both zero. Neighbouring threads read neighbouring
+// counts; where a tile has fewer than the block can read at once, groups of threads share the
+// tiles. Sums of integers are the same in any order.
+ROWLANE_DEVICE void add_tile_counts(const std::int32_t* counts, std::int64_t num_tiles,
+                                    const Digit& digit, simt::Shared<int> all,
+                                    simt::Shared<int> before) {
+  using Counts = simt::Vec<std::int32_t, kBinsPerLoad>;
+  const int loads_per_tile = digit.bins() / kBinsPerLoad;
+  const int groups = kBlockThreads / loads_per_tile;
+  const int group = simt::thread_id() / loads_per_tile;
+  const int first_bin = (simt::thread_id() - group * loads_per_tile) * kBinsPerLoad;
+  int all_sum[kBinsPerLoad] = {};
+  int before_sum[kBinsPerLoad] = {};
+  for (std::int64_t first = group; first < num_tiles; first += kSortLoadsInFlight * groups) {
+    Counts count[kSortLoadsInFlight];
+    ROWLANE_UNROLL
+    for (int k = 0; k < kSortLoadsInFlight; ++k) {
+      const std::int64_t tile = first + k * groups;
+      count[k] = tile < num_tiles ? simt::load_nc(reinterpret_cast<const Counts*>(
+                                        counts + tile * digit.bins() + first_bin))
+                                  : Counts{};
+    }
+    ROWLANE_UNROLL
+    for (int k = 0; k < kSortLoadsInFlight; ++k) {
+      const bool is_before = first + k * groups < simt::block_id();
+      ROWLANE_UNROLL
+      for (int b = 0; b < kBinsPerLoad; ++b) {
+        all_sum[b] += count[k].v[b];
+        before_sum[b] += is_before ? count[k].v[b] : 0;
+      }
+    }
+  }
+  ROWLANE_UNROLL
+  for (int b = 0; b < kBinsPerLoad; ++b) {
+    all.add(first_bin + b, all_sum[b]);
+    before.add(first_bin + b, before_sum[b]);
   }
 }
 
@@ -188,49 +252,36 @@ struct ScatterPairsKernelArgs {
 
 // Moves the pairs of a tile per block to where their digit's items go: behind the items of smaller
 // digits, and of the same digit in the tiles before. Each block adds up what it needs of all
-// tiles' counts. Shared memory: a counter per warp and digit. A pair is written by one thread.
+// tiles' counts. Shared memory: per digit a counter for each warp, and two sums of counts. A pair
+// is written by one thread.
 template <typename Pairs, int kItems>
-__global__ void __launch_bounds__(kBlockThreads, kItems > 2 ? 2 : 4)
+__global__ void __launch_bounds__(kBlockThreads, kItems > 4 ? 3 : 4)
     scatter_pairs_kernel(ScatterPairsKernelArgs<Pairs> args) {
-  constexpr int kMaxBinsPerThread = (1 << kMaxDigitBits) / kBlockThreads;
-  const auto counters = simt::shared_dynamic<int>();
   const int bins = args.digit.bins();
-  const std::int64_t begin = simt::block_id() * kItems * kBlockThreads;
-  SortTile<kItems> tile;
-  tile.num_items =
-      static_cast<int>(args.num_items - begin < kItems * kBlockThreads ? args.num_items - begin
-                                                                       : kItems * kBlockThreads);
-  ROWLANE_UNROLL
-  for (int k = 0; k < kItems; ++k) {
-    const SortPair pair = tile.has(k) ? args.pairs.load(begin + tile.slot(k)) : SortPair{};
-    tile.key[k] = pair.key;
-    tile.position[k] = pair.position;
+  const auto all = simt::shared_dynamic<int>();
+  const auto before = simt::shared_dynamic<int>(bins * 4);
+  const auto counters = simt::shared_dynamic<int>(bins * 8);
+  for (int bin = simt::thread_id(); bin < bins; bin += kBlockThreads) {
+    all.store(bin, 0);
+    before.store(bin, 0);
   }
-  tile.rank_items(counters, args.digit);
+  simt::sync_block();
+  add_tile_counts(args.counts, args.num_tiles, args.digit, all, before);
+  SortTile<kItems> tile;
+  tile.load(args.pairs, simt::block_id() * kItems * kBlockThreads, args.num_items);
+  tile.rank_items(counters, args.digit);  // ends in a barrier, behind which the sums are whole
 
   const int bins_per_thread = (bins + kBlockThreads - 1) / kBlockThreads;
   const int first_bin = simt::thread_id() * bins_per_thread;
-  int all[kMaxBinsPerThread] = {};
-  int before[kMaxBinsPerThread] = {};
+  const int end_bin = first_bin < bins ? first_bin + bins_per_thread : first_bin;
   int sum = 0;
-  ROWLANE_UNROLL
-  for (int b = 0; b < kMaxBinsPerThread; ++b) {
-    if (b < bins_per_thread && first_bin + b < bins) {
-      for (std::int64_t t = 0; t < args.num_tiles; ++t) {
-        const int count = simt::load_nc(args.counts + t * bins + first_bin + b);
-        all[b] += count;
-        before[b] += t < simt::block_id() ? count : 0;
-      }
-      sum += all[b];
-    }
+  for (int bin = first_bin; bin < end_bin; ++bin) {
+    sum += all.load(bin);
   }
   int smaller = block_prefix_sum(sum);
-  ROWLANE_UNROLL
-  for (int b = 0; b < kMaxBinsPerThread; ++b) {
-    if (b < bins_per_thread && first_bin + b < bins) {
-      spread_counts(counters, bins, first_bin + b, smaller + before[b]);
-      smaller += all[b];
-    }
+  for (int bin = first_bin; bin < end_bin; ++bin) {
+    spread_counts(counters, bins, bin, smaller + before.load(bin));
+    smaller += all.load(bin);
   }
   simt::sync_block();
   ROWLANE_UNROLL
@@ -263,13 +314,7 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
   const auto positions = simt::shared<struct BlockPositions, std::uint32_t, kSlots>();
   const auto counters = simt::shared<struct BlockCounters, int, kSortWarps << kDigitBits>();
   SortTile<kItems> tile;
-  tile.num_items = args.num_items;
-  ROWLANE_UNROLL
-  for (int k = 0; k < kItems; ++k) {
-    const SortPair pair = tile.has(k) ? args.pairs.load(tile.slot(k)) : SortPair{};
-    tile.key[k] = pair.key;
-    tile.position[k] = pair.position;
-  }
+  tile.load(args.pairs, 0, args.num_items);
   const int passes = (args.key_bits + kDigitBits - 1) / kDigitBits;
   for (int pass = 0; pass < passes; ++pass) {
     const int low = args.key_bits * pass / passes;

@@ -1,4 +1,5 @@
 // Launcher and instantiations of the pair sort; the only file that compiles the sort itself.
+#include <algorithm>
 #include <bit>
 #include <limits>
 
@@ -60,56 +61,86 @@ Status sort_in_block(const SortPairsArgs& args, Stream stream) {
   });
 }
 
-int num_passes(PairFormat format) { return (format.key_bits + kMaxDigitBits - 1) / kMaxDigitBits; }
-
+// The last pass has the widest digit.
 Digit digit_of_pass(PairFormat format, int pass) {
-  const int passes = num_passes(format);
-  const int low = format.key_bits * pass / passes;
-  return {.shift = low, .bits = format.key_bits * (pass + 1) / passes - low};
+  const int low = format.key_bits * pass / format.passes;
+  return {.shift = low,
+          .bits = std::max(kMinDigitBits, format.key_bits * (pass + 1) / format.passes - low)};
 }
 
-int tile_items(std::int64_t num_indices) {
-  return (num_indices <= kMaxSmallTiles * 2 * kBlockThreads ? 2 : 8) * kBlockThreads;
+int items_per_thread(std::int64_t num_indices) {
+  for (const int items : {2, 4}) {
+    if (num_indices <= kManySortTiles * items * kBlockThreads) {
+      return items;
+    }
+  }
+  return 8;
+}
+
+std::int64_t num_tiles(std::int64_t num_indices) {
+  return ceil_div(num_indices, items_per_thread(num_indices) * kBlockThreads);
+}
+
+// Few passes have few launches, many passes have short digits and so few counts.
+int select_passes(int key_bits, std::int64_t num_indices) {
+  const std::int64_t tiles = num_tiles(num_indices);
+  const auto cost_bytes = [&](int passes) {
+    const int digit_bits = (key_bits + passes - 1) / passes;
+    return passes *
+           (kSortPassBytes + num_indices * kSortPairBytes + (tiles * tiles * 4 << digit_bits));
+  };
+  int best = (key_bits + kMaxDigitBits - 1) / kMaxDigitBits;
+  while (cost_bytes(best + 1) < cost_bytes(best)) {
+    ++best;
+  }
+  return best;
 }
 
 template <typename Pairs>
 Status sort_digit(const SortPairsArgs& args, const Pairs& pairs, Digit digit, void* keys,
                   void* positions, Stream stream) {
-  const int items = tile_items(args.num_indices);
-  const std::int64_t num_tiles = ceil_div(args.num_indices, items);
+  const int items = items_per_thread(args.num_indices);
+  const std::int64_t tiles = num_tiles(args.num_indices);
   auto* const counts = static_cast<std::int32_t*>(args.temp);
-  ROWLANE_RETURN_IF_ERROR(simt::launch(count_digits_kernel<Pairs>,
-                                       {.name = "count_digits_kernel",
-                                        .grid_x = num_tiles,
-                                        .block_threads = kBlockThreads,
-                                        .stream = stream},
-                                       CountDigitsKernelArgs<Pairs>{.pairs = pairs,
-                                                                    .counts = counts,
-                                                                    .num_items = args.num_indices,
-                                                                    .tile_items = items,
-                                                                    .digit = digit}));
+  ROWLANE_RETURN_IF_ERROR(
+      simt::launch(count_digits_kernel<Pairs>,
+                   {.name = "count_digits_kernel",
+                    .grid_x = tiles,
+                    .block_threads = kBlockThreads,
+                    .stream = stream},
+                   CountDigitsKernelArgs<Pairs>{.pairs = pairs,
+                                                .counts = counts,
+                                                .num_items = args.num_indices,
+                                                .tile_items = items * kBlockThreads,
+                                                .digit = digit}));
   const auto launch = [&]<int kItems>() {
     return simt::launch(
         scatter_pairs_kernel<Pairs, kItems>,
         {.name = "scatter_pairs_kernel",
-         .grid_x = num_tiles,
+         .grid_x = tiles,
          .block_threads = kBlockThreads,
-         .dynamic_shared_bytes = std::int64_t{kSortWarps * 4} << digit.bits,
+         .dynamic_shared_bytes = std::int64_t{(2 + kSortWarps) * 4} << digit.bits,
          .stream = stream},
         ScatterPairsKernelArgs<Pairs>{.pairs = pairs,
                                       .counts = counts,
                                       .keys = static_cast<std::uint32_t*>(keys),
                                       .positions = static_cast<std::uint32_t*>(positions),
                                       .num_items = args.num_indices,
-                                      .num_tiles = num_tiles,
+                                      .num_tiles = tiles,
                                       .digit = digit});
   };
-  return items == 2 * kBlockThreads ? launch.template operator()<2>()
-                                    : launch.template operator()<8>();
+  switch (items) {
+    case 2:
+      return launch.template operator()<2>();
+    case 4:
+      return launch.template operator()<4>();
+    default:
+      return launch.template operator()<8>();
+  }
 }
 
 Status sort_by_tiles(const SortPairsArgs& args, Stream stream) {
-  const int passes = num_passes(args.format);
+  const int passes = args.format.passes;
   for (int pass = 0; pass < passes; ++pass) {
     const Digit digit = digit_of_pass(args.format, pass);
     // The last pass ends in the output, and each one reads what the one before has written.
@@ -139,17 +170,19 @@ PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices) {
   PairFormat format{.wide = num_rows >= kLimit || num_indices > kLimit,
                     .key_bits = std::max(
                         1, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(num_rows))))};
-  if (!format.wide && num_indices <= kMaxBlockSort) {
-    format.method = SortMethod::kBlock;
-  } else if (!format.wide && num_indices <= kMaxTileSort) {
-    format.method = SortMethod::kTiles;
+  if (format.wide) {
+    return format;
+  }
+  format.passes = select_passes(format.key_bits, num_indices);
+  if (num_indices <= kMaxTileSort) {
+    format.method = num_indices <= kMaxBlockSort ? SortMethod::kBlock : SortMethod::kTiles;
   }
   return format;
 }
 
 bool sort_needs_spare(PairFormat format) {
   return format.method == SortMethod::kLibrary ||
-         (format.method == SortMethod::kTiles && num_passes(format) > 1);
+         (format.method == SortMethod::kTiles && format.passes > 1);
 }
 
 Status sort_pairs_temp_bytes(std::int64_t num_indices, PairFormat format, std::int64_t* bytes) {
@@ -158,8 +191,7 @@ Status sort_pairs_temp_bytes(std::int64_t num_indices, PairFormat format, std::i
       *bytes = 0;
       return {};
     case SortMethod::kTiles:
-      *bytes = ceil_div(num_indices, tile_items(num_indices)) * 4
-               << digit_of_pass(format, num_passes(format) - 1).bits;
+      *bytes = num_tiles(num_indices) * 4 << digit_of_pass(format, format.passes - 1).bits;
       return {};
     case SortMethod::kLibrary:
       return format.wide ? simt::sort_pairs_bytes<std::uint64_t, std::uint64_t>(

@@ -20,6 +20,7 @@ enum class SortMethod : std::uint8_t {
 struct PairFormat {
   bool wide = false;
   int key_bits = 1;  // that the sort compares
+  int passes = 1;    // of kTiles
   SortMethod method = SortMethod::kLibrary;
 
   [[nodiscard]] std::int64_t value_bytes() const { return wide ? 8 : 4; }

@@ -116,7 +116,7 @@ def count_digits(_, pairs):
 
 
 def scatter_pairs(_, pairs, _items):
-    return {pair_loads(pairs), read_only(4), store(4)}
+    return {pair_loads(pairs), read_only(16), store(4)}
 
 
 def sort_block(_, index, _items):
