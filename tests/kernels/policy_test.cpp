@@ -71,6 +71,14 @@ TEST(PairFormat, SortsShortListsWithFewLaunches) {
   EXPECT_EQ(select_pair_format(std::int64_t{1} << 33, 10).method, SortMethod::kLibrary);
 }
 
+TEST(PairFormat, HasShortDigitsWhereThereAreManyTiles) {
+  EXPECT_EQ(select_pair_format(1000, 20'000).passes, 1);
+  EXPECT_EQ(select_pair_format(1'000'000, 20'000).passes, 2);
+  EXPECT_EQ(select_pair_format(1'000'000, kMaxTileSort).passes, 3);
+  EXPECT_EQ(select_pair_format(std::int64_t{1} << 30, 20'000).passes, 4);
+  EXPECT_EQ(select_pair_format(1, 20'000).passes, 1);
+}
+
 TEST(PairFormat, WidensWhereThirtyTwoBitsDoNotReach) {
   constexpr std::int64_t kLimit = (std::int64_t{1} << 32) - 1;
   EXPECT_FALSE(select_pair_format(kLimit - 1, 10).wide);

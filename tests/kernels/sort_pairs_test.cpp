@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -23,12 +24,14 @@ using testing::Schedule;
 
 template <typename IndexT>
 void expect_sorted(const std::vector<IndexT>& indices, std::int64_t num_rows, SortMethod method,
-                   std::int64_t padding_row = -1) {
+                   std::int64_t padding_row = -1, std::optional<int> passes = std::nullopt) {
   const std::size_t n = indices.size();
   SCOPED_TRACE(::testing::Message()
-               << n << " indices of " << num_rows << " rows, method " << static_cast<int>(method));
+               << n << " indices of " << num_rows << " rows, method " << static_cast<int>(method)
+               << ", passes " << passes.value_or(0));
   PairFormat format = select_pair_format(num_rows, static_cast<std::int64_t>(n));
   format.method = method;
+  format.passes = passes.value_or(format.passes);
   std::int64_t temp_bytes = 0;
   ASSERT_TRUE(sort_pairs_temp_bytes(static_cast<std::int64_t>(n), format, &temp_bytes).ok());
   const DeviceArray<IndexT> device_indices(indices);
@@ -93,11 +96,19 @@ TEST_P(SortPairs, OfOneBlock) {
 
 TEST_P(SortPairs, OfTiles) {
   const CheckedSchedule schedule(GetParam());
-  for (const std::size_t n : {1, 511, 512, 513, 5000, 16384, 16385, 20000}) {
+  for (const std::size_t n : {1, 2, 31, 255, 511, 512, 513, 4095, 4097}) {
     expect_sorted(draw<std::int64_t>(n, 1000), 1000, SortMethod::kTiles);
   }
   for (const std::int64_t num_rows : {1, 3, 1023, 1024, 100'000, 1 << 20, 2'000'000'000}) {
     expect_sorted(draw<std::int32_t>(3000, num_rows), num_rows, SortMethod::kTiles);
+  }
+}
+
+// Tiles of each length, with one pair more and one less than fill the last one.
+TEST_P(SortPairs, OfTilesThatEndWithTheList) {
+  const CheckedSchedule schedule(GetParam());
+  for (const std::size_t n : {16383, 16384, 16385, 17407, 17409, 32768, 32769, 34815, 34817}) {
+    expect_sorted(draw<std::int64_t>(n, 5000), 5000, SortMethod::kTiles);
   }
 }
 
@@ -112,6 +123,28 @@ TEST_P(SortPairs, PutsWhatIsSkippedLast) {
     expect_sorted(std::vector<std::int64_t>(2500, 13), 90, method);
     expect_sorted(std::vector<std::int64_t>(2500, 13), 90, method, /*padding_row=*/13);
   }
+}
+
+// One pass, and more passes than are worth it; digits of equal and of different lengths, of a
+// single bit as well.
+TEST(SortPairsPasses, AreAnyNumberThatIsAskedFor) {
+  for (int key_bits = 1; key_bits <= 20; ++key_bits) {
+    const std::int64_t num_rows = (std::int64_t{1} << key_bits) - 1;
+    expect_sorted(draw<std::int32_t>(1500, num_rows), num_rows, SortMethod::kBlock);
+    for (const int passes : {1, 2, 3, 5}) {
+      if (passes <= key_bits && key_bits <= passes * kMaxDigitBits) {
+        expect_sorted(draw<std::int64_t>(1500, num_rows), num_rows, SortMethod::kTiles, -1, passes);
+      }
+    }
+  }
+}
+
+// So many tiles that threads share out the counts, and take several steps to read them.
+TEST(SortPairsOfManyTiles, AddUpAllCounts) {
+  constexpr std::size_t kMost = std::size_t{kMaxTileSort};
+  expect_sorted(draw<std::int64_t>(kMost - 1, 100'000), 100'000, SortMethod::kTiles);
+  expect_sorted(draw<std::int32_t>(kMost / 2, 1'000'000), 1'000'000, SortMethod::kTiles);
+  expect_sorted(std::vector<std::int32_t>(kMost / 2 + 1, 7), 1000, SortMethod::kTiles);
 }
 
 INSTANTIATE_TEST_SUITE_P(AllSchedules, SortPairs, ::testing::ValuesIn(kSchedules),
