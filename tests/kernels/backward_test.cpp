@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -81,7 +82,23 @@ struct Variant {
   bool wide = false;  // forces 64-bit pairs, which no test could afford to need
   bool scale_by_count = false;
   bool is_expanded = false;  // all gradient rows are the same one
+  bool has_longest_shares = false;
 };
+
+// As for so many indices that shares are as long as they get: shared memory has to hold them.
+void make_shares_long(const BackwardProblem& problem, SegmentPolicy* policy) {
+  const std::int64_t weight = std::max(policy->row_weight, 1);
+  const std::int64_t row_bytes = problem.dim * elem_bytes(problem.elem_type);
+  std::int64_t share = kMaxShare;
+  if (policy->is_staged) {
+    share = std::min(share, weight * (kMaxTileBytes / row_bytes));
+  }
+  policy->share = static_cast<int>(share);
+  policy->shares = ceil_div(
+      policy->item_weight * problem.num_indices + policy->row_weight * (problem.num_rows + 1),
+      share);
+  policy->capacity = policy->share / policy->item_weight + (kMaxShareItems - kMaxShare);
+}
 
 template <typename T>
 void expect_summed(const Problem& problem, const Variant& variant) {
@@ -118,6 +135,9 @@ void expect_summed(const Problem& problem, const Variant& variant) {
     policy.segments =
         select_segment_policy(sizes.num_rows, sizes.dim, num_indices, sizeof(T), sizes.target, 0,
                               /*wide_pairs=*/true);
+  }
+  if (variant.has_longest_shares) {
+    make_shares_long(sizes, &policy.segments);
   }
   BackwardWorkspace plan;
   ASSERT_TRUE(plan_backward_workspace(sizes, policy, &plan).ok());
@@ -256,6 +276,23 @@ TEST_P(Backward, AtomicSumsExactly) {
 
 INSTANTIATE_TEST_SUITE_P(AllSchedules, Backward, ::testing::ValuesIn(kSchedules),
                          [](const auto& info) { return info.param.name; });
+
+TEST(SortedBackward, HasRoomForTheLongestShares) {
+  for (const std::int64_t dim : {1, 3, 8}) {
+    Problem problem{2500, dim, std::vector<std::int64_t>(5000)};
+    std::iota(problem.indices.begin(), problem.indices.begin() + 2500, 0);
+    for (const auto target : {RowTarget::kDense, RowTarget::kAdd, RowTarget::kCompact}) {
+      for (const bool wide : {false, true}) {
+        SCOPED_TRACE(::testing::Message() << "dim " << dim << ", target "
+                                          << static_cast<int>(target) << ", wide " << wide);
+        const Variant variant{.target = target, .wide = wide, .has_longest_shares = true};
+        expect_summed<float>(problem, variant);
+        expect_summed<double>(problem, variant);
+        expect_summed<simt::bfloat16>(problem, variant);
+      }
+    }
+  }
+}
 
 // Runs a backward of float or half-precision data to a dense gradient.
 template <typename T>

@@ -455,5 +455,23 @@ TEST(BrokenKernels, TooMuchStaticSharedMemory) {
                "too much shared memory");
 }
 
+__global__ void static_and_dynamic_kernel(int* out) {
+  const auto values = shared<struct Some, int, 4 << 8>();
+  values.store(0, 1);
+  store(out, values.load(0));
+}
+
+TEST(BrokenKernels, TooMuchStaticAndDynamicSharedMemoryTogether) {
+  DeviceArray<int> out(1);
+  const auto attempt = [&](std::int64_t dynamic_bytes) {
+    return launch(static_and_dynamic_kernel,
+                  {.name = "static_and_dynamic", .dynamic_shared_bytes = dynamic_bytes},
+                  out.data());
+  };
+  expect_success(attempt(44 << 10));
+  expect_fault(attempt((44 << 10) + 16), "static_and_dynamic", "too much shared memory");
+  expect_success(attempt(49 << 10));  // for which the runtime is asked
+}
+
 }  // namespace
 }  // namespace rowlane::simt

@@ -23,8 +23,13 @@ void Processor::begin_launch(const Grid& grid) {
   known_ranges_.fill({});
   host_ = host_fiber();
   threads_.resize(static_cast<std::size_t>(grid.block_threads));
-  shared_.begin_launch(grid.dynamic_shared_bytes, options.device->info.shared_bytes_per_block,
-                       options.poison);
+  // As simt/cuda/runtime.cuh, which asks for more than the usual only when dynamic memory alone
+  // needs it.
+  constexpr std::int64_t kSharedWithoutOptIn = 48 << 10;
+  const std::int64_t shared_limit = grid.dynamic_shared_bytes > kSharedWithoutOptIn
+                                        ? options.device->info.shared_bytes_per_block
+                                        : kSharedWithoutOptIn;
+  shared_.begin_launch(grid.dynamic_shared_bytes, shared_limit, options.poison);
   if (races_.begin_launch()) {
     shared_.clear_race_cells();
     DeviceMemory::instance().clear_race_cells();
