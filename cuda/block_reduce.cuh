@@ -55,7 +55,7 @@ struct BlockShare {
 // kIsWhole: the list is not cut into shares, so that no run crosses an edge.
 template <typename Source, typename Sink, int kElems, typename KeyT, bool kIsWhole = false>
 struct BlockReduce {
-  using Elem = typename Sink::Elem;
+  using Elem = Sink::Elem;
   using AccumT = simt::Accum<Elem>;
   using Sum = AccumT[kElems];
 

@@ -100,7 +100,7 @@ struct SortTile {
   // Loads the pairs from `begin` on, of which there are `count`.
   template <typename Pairs>
   ROWLANE_DEVICE void load(const Pairs& pairs, std::int64_t begin, std::int64_t count) {
-    constexpr std::int64_t kSlots = kItems * kBlockThreads;
+    constexpr std::int64_t kSlots = std::int64_t{kItems} * kBlockThreads;
     num_items = static_cast<int>(count - begin < kSlots ? count - begin : kSlots);
     ROWLANE_UNROLL
     for (int k = 0; k < kItems; ++k) {
@@ -179,16 +179,16 @@ __global__ void __launch_bounds__(kBlockThreads)
   }
   simt::sync_block();
   for (std::int64_t first = begin + simt::thread_id(); first < end;
-       first += kSortLoadsInFlight * kBlockThreads) {
+       first += std::int64_t{kSortLoadsInFlight} * kBlockThreads) {
     std::uint32_t key[kSortLoadsInFlight];
     ROWLANE_UNROLL
     for (int k = 0; k < kSortLoadsInFlight; ++k) {
-      const std::int64_t i = first + k * kBlockThreads;
+      const std::int64_t i = first + static_cast<std::int64_t>(k) * kBlockThreads;
       key[k] = i < end ? args.pairs.key(i) : 0;
     }
     ROWLANE_UNROLL
     for (int k = 0; k < kSortLoadsInFlight; ++k) {
-      if (first + k * kBlockThreads < end) {
+      if (first + static_cast<std::int64_t>(k) * kBlockThreads < end) {
         counters.add(args.digit.of(key[k]), 1);
       }
     }
@@ -213,18 +213,19 @@ ROWLANE_DEVICE void add_tile_counts(const std::int32_t* counts, std::int64_t num
   const int first_bin = (simt::thread_id() - group * loads_per_tile) * kBinsPerLoad;
   int all_sum[kBinsPerLoad] = {};
   int before_sum[kBinsPerLoad] = {};
-  for (std::int64_t first = group; first < num_tiles; first += kSortLoadsInFlight * groups) {
+  for (std::int64_t first = group; first < num_tiles;
+       first += std::int64_t{kSortLoadsInFlight} * groups) {
     Counts count[kSortLoadsInFlight];
     ROWLANE_UNROLL
     for (int k = 0; k < kSortLoadsInFlight; ++k) {
-      const std::int64_t tile = first + k * groups;
+      const std::int64_t tile = first + static_cast<std::int64_t>(k) * groups;
       count[k] = tile < num_tiles ? simt::load_nc(reinterpret_cast<const Counts*>(
                                         counts + tile * digit.bins() + first_bin))
                                   : Counts{};
     }
     ROWLANE_UNROLL
     for (int k = 0; k < kSortLoadsInFlight; ++k) {
-      const bool is_before = first + k * groups < simt::block_id();
+      const bool is_before = first + static_cast<std::int64_t>(k) * groups < simt::block_id();
       ROWLANE_UNROLL
       for (int b = 0; b < kBinsPerLoad; ++b) {
         all_sum[b] += count[k].v[b];

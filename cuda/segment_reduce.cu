@@ -31,7 +31,7 @@ Layout lay_out(const SegmentPolicy& policy, std::int64_t dim, ElemType type) {
 template <typename Source, typename Sink, typename KeyT>
 Status reduce_as(const SegmentReduceArgs& args, const SegmentPolicy& policy, const Source& source,
                  const Sink& sink, Stream stream) {
-  using Elem = typename Sink::Elem;
+  using Elem = Sink::Elem;
   using AccumT = simt::Accum<Elem>;
   const Layout layout = lay_out(policy, args.dim, args.elem_type);
   auto* const base = static_cast<char*>(args.workspace);
@@ -76,7 +76,7 @@ Status reduce_as(const SegmentReduceArgs& args, const SegmentPolicy& policy, con
       .grid_x = policy.shares * policy.slices,
       .block_threads = kBlockThreads,
       .dynamic_shared_bytes =
-          2 * policy.capacity * std::int64_t{sizeof(KeyT)} +
+          std::int64_t{2} * policy.capacity * std::int64_t{sizeof(KeyT)} +
           (policy.is_staged ? (policy.share / std::max(policy.row_weight, 1) + 2) * row_bytes : 0),
       .stream = stream};
   // Pairs of 64 bits are for more than four billion indices or rows; they take one element at a

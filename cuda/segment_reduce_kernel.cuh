@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(
     kBlockThreads,
     segment_blocks_per_sm(kElems, int{sizeof(simt::Accum<typename Sink::Elem>)}, int{sizeof(KeyT)}))
     segment_reduce_kernel(SegmentReduceKernelArgs<Source, Sink, KeyT> args) {
-  using Elem = typename Sink::Elem;
+  using Elem = Sink::Elem;
   const int thread = simt::thread_id();
   const std::int64_t which = simt::block_id() / args.slices;
   const auto slice = static_cast<int>(simt::block_id() % args.slices);

@@ -78,7 +78,7 @@ int items_per_thread(std::int64_t num_indices) {
 }
 
 std::int64_t num_tiles(std::int64_t num_indices) {
-  return ceil_div(num_indices, items_per_thread(num_indices) * kBlockThreads);
+  return ceil_div(num_indices, std::int64_t{kBlockThreads} * items_per_thread(num_indices));
 }
 
 // Few passes have few launches, many passes have short digits and so few counts.

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "cuda/policy.h"
@@ -63,8 +64,9 @@ void expect_sorted(const std::vector<IndexT>& indices, std::int64_t num_rows, So
   };
   std::vector<std::uint32_t> expected(n);
   std::iota(expected.begin(), expected.end(), 0U);
-  std::stable_sort(expected.begin(), expected.end(),
-                   [&](std::uint32_t a, std::uint32_t b) { return key_of(a) < key_of(b); });
+  std::sort(expected.begin(), expected.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return std::pair(key_of(a), a) < std::pair(key_of(b), b);
+  });
   ASSERT_EQ(positions.to_vector(), expected);
   const auto sorted_keys = keys.to_vector();
   for (std::size_t i = 0; i < n; ++i) {
