@@ -105,15 +105,6 @@ inline constexpr int kSmallMaxRows = 1 << 20;
 // With fewer blocks than this, two on each SM of an H100, rows are split into more slices.
 inline constexpr std::int64_t kMinSmallBlocks = 264;
 
-// Room for a list that is sorted in place: a power of two.
-constexpr int small_list_size(int num_indices) {
-  int size = 1;
-  while (size < num_indices) {
-    size *= 2;
-  }
-  return size;
-}
-
 struct GatherPolicy {
   int vec_bytes = 1;        // bytes per access
   int lanes_log2 = 0;       // threads per row

@@ -55,7 +55,7 @@ struct Digit {
   }
 };
 
-// How many lanes below this one hold a value, up to and without this one's.
+// Sum of the values of the lanes below this one.
 ROWLANE_DEVICE int warp_prefix_sum(int value) {
   int sum = value;
   ROWLANE_UNROLL

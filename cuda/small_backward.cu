@@ -1,5 +1,6 @@
 // Launcher and instantiations of the backward for few indices.
 #include <algorithm>
+#include <bit>
 
 #include "cuda/dispatch.cuh"
 #include "cuda/grad_source.cuh"
@@ -62,7 +63,7 @@ Status small_backward(const SmallBackwardArgs& args, const SmallPolicy& policy, 
         .has_wide_indices = args.index_type == IndexType::kInt64,
         .padding_row = args.padding_row,
         .num_indices = static_cast<int>(args.num_indices),
-        .list_size = small_list_size(static_cast<int>(args.num_indices)),
+        .list_size = static_cast<int>(std::bit_ceil(static_cast<std::uint64_t>(args.num_indices))),
         .slices = static_cast<int>(policy.slices),
         .rows_per_range = policy.rows_per_range};
     return dispatch_vec_bytes<sizeof(ElemT)>(policy.vec_bytes, [&]<int kVecBytes>() {

@@ -14,7 +14,7 @@ struct SmallBackwardKernelArgs {
   bool has_wide_indices;
   std::int64_t padding_row;
   int num_indices;     // at most kSmallMaxIndices
-  int list_size;       // small_list_size(num_indices)
+  int list_size;       // room for a list that is sorted in place: the next power of two
   int slices;          // blocks that sum a range of rows, each a slice of their columns
   int rows_per_range;  // at most kSmallMaxRows
 };

@@ -86,18 +86,23 @@ struct Variant {
 };
 
 // As for so many indices that shares are as long as they get: shared memory has to hold them.
-void make_shares_long(const BackwardProblem& problem, SegmentPolicy* policy) {
-  const std::int64_t weight = std::max(policy->row_weight, 1);
-  const std::int64_t row_bytes = problem.dim * elem_bytes(problem.elem_type);
-  std::int64_t share = kMaxShare;
-  if (policy->is_staged) {
-    share = std::min(share, weight * (kMaxTileBytes / row_bytes));
-  }
-  policy->share = static_cast<int>(share);
-  policy->shares = ceil_div(
-      policy->item_weight * problem.num_indices + policy->row_weight * (problem.num_rows + 1),
-      share);
-  policy->capacity = policy->share / policy->item_weight + (kMaxShareItems - kMaxShare);
+SegmentPolicy longest_shares(const BackwardProblem& problem, bool wide) {
+  SegmentPolicy policy = select_segment_policy(
+      problem.num_rows, problem.dim, /*num_indices=*/std::int64_t{1} << 31,
+      elem_bytes(problem.elem_type), problem.target, /*address_bits=*/0, wide);
+  policy.shares = ceil_div(
+      policy.item_weight * problem.num_indices + policy.row_weight * (problem.num_rows + 1),
+      policy.share);
+  return policy;
+}
+
+// Runs a backward in a workspace of its own.
+Status run_backward(BackwardArgs args, const BackwardPolicy& policy) {
+  BackwardWorkspace plan;
+  ROWLANE_RETURN_IF_ERROR(plan_backward_workspace(args.problem, policy, &plan));
+  const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
+  args.workspace = workspace.data();
+  return backward(args, policy, nullptr);
 }
 
 template <typename T>
@@ -137,19 +142,15 @@ void expect_summed(const Problem& problem, const Variant& variant) {
                               /*wide_pairs=*/true);
   }
   if (variant.has_longest_shares) {
-    make_shares_long(sizes, &policy.segments);
+    policy.segments = longest_shares(sizes, variant.wide);
   }
-  BackwardWorkspace plan;
-  ASSERT_TRUE(plan_backward_workspace(sizes, policy, &plan).ok());
-  const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
-  const Status status = backward({.problem = sizes,
-                                  .grad_output = device_grad.data(),
-                                  .indices = device_indices.data(),
-                                  .rows_out = rows_out.data(),
-                                  .row_numbers = row_numbers.data(),
-                                  .num_slots = num_slots.data(),
-                                  .workspace = workspace.data()},
-                                 policy, nullptr);
+  const Status status = run_backward({.problem = sizes,
+                                      .grad_output = device_grad.data(),
+                                      .indices = device_indices.data(),
+                                      .rows_out = rows_out.data(),
+                                      .row_numbers = row_numbers.data(),
+                                      .num_slots = num_slots.data()},
+                                     policy);
   ASSERT_TRUE(status.ok()) << status.message();
 
   const auto sums = oracle(problem, grad_output, sizes.grad_row_stride);
@@ -306,16 +307,12 @@ std::vector<T> gradient(const Problem& problem, BackwardRequest request,
                               .num_indices = static_cast<std::int64_t>(problem.indices.size()),
                               .elem_type = kElemType<T>};
   BackwardPolicy policy;
-  BackwardWorkspace plan;
   EXPECT_TRUE(select_backward_policy(sizes, request, &policy).ok());
-  EXPECT_TRUE(plan_backward_workspace(sizes, policy, &plan).ok());
-  const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
-  const Status status = backward({.problem = sizes,
-                                  .grad_output = device_grad.data(),
-                                  .indices = device_indices.data(),
-                                  .rows_out = grad_table.data(),
-                                  .workspace = workspace.data()},
-                                 policy, nullptr);
+  const Status status = run_backward({.problem = sizes,
+                                      .grad_output = device_grad.data(),
+                                      .indices = device_indices.data(),
+                                      .rows_out = grad_table.data()},
+                                     policy);
   EXPECT_TRUE(status.ok()) << status.message();
   return grad_table.to_vector();
 }
@@ -426,16 +423,12 @@ TEST(SortedBackward, ReachesBeyondTwoToTheThirtyOneElements) {
                                 .target = RowTarget::kAdd,
                                 .elem_type = ElemType::kBFloat16};
   BackwardPolicy policy;
-  BackwardWorkspace plan;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
-  ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
-  const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
-  const Status status = backward({.problem = problem,
-                                  .grad_output = grad.data<void>(),
-                                  .indices = device_indices.data(),
-                                  .rows_out = table.data<void>(),
-                                  .workspace = workspace.data()},
-                                 policy, nullptr);
+  const Status status = run_backward({.problem = problem,
+                                      .grad_output = grad.data<void>(),
+                                      .indices = device_indices.data(),
+                                      .rows_out = table.data<void>()},
+                                     policy);
   ASSERT_TRUE(status.ok()) << status.message();
   const auto* const sums = table.data<simt::bfloat16>();
   for (const std::int64_t c : {std::int64_t{0}, kDim - 1}) {
