@@ -33,7 +33,8 @@ Status backward_atomic(const BackwardArgs& args, Stream stream) {
                          .num_indices = problem.num_indices,
                          .padding_row = problem.padding_row,
                          .elem_type = problem.elem_type,
-                         .index_type = problem.index_type},
+                         .index_type = problem.index_type,
+                         .report = args.report},
                         stream);
 }
 
@@ -53,7 +54,8 @@ Status backward_sorted(const BackwardArgs& args, const BackwardPolicy& policy, S
                                       .keys = base + plan.keys,
                                       .positions = base + plan.positions,
                                       .temp = base + plan.sort_temp,
-                                      .temp_bytes = plan.sort_temp_bytes},
+                                      .temp_bytes = plan.sort_temp_bytes,
+                                      .report = args.report},
                                      stream));
   return segment_reduce({.keys = base + plan.keys,
                          .positions = base + plan.positions,
@@ -85,7 +87,8 @@ Status backward_small(const BackwardArgs& args, const BackwardPolicy& policy, St
                          .dim = problem.dim,
                          .padding_row = problem.padding_row,
                          .elem_type = problem.elem_type,
-                         .scale_by_count = problem.scale_by_count},
+                         .scale_by_count = problem.scale_by_count,
+                         .report = args.report},
                         policy.small, stream);
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "index_report.h"
 #include "policy.h"
 #include "simt/stream.h"
 #include "sort_pairs.h"
@@ -79,11 +80,12 @@ struct BackwardArgs {
   std::int64_t* row_numbers = nullptr;  // out, kCompact: [min(num_rows, num_indices)]
   std::int64_t* num_slots = nullptr;    // out, kCompact: [1], how many rows have an index
   void* workspace = nullptr;            // BackwardWorkspace::total_bytes, 256-byte aligned
+  IndexReport* report = nullptr;        // of indices out of range; null: they are not reported
 };
 
 // Asynchronous on `stream`, no host synchronisation. A row r gets the sum of grad_output[i] over
-// indices[i] == r. An index out of range, or of the padding row, adds to nothing. The policy is
-// select_backward_policy()'s.
+// indices[i] == r. An index out of range, or of the padding row, adds to nothing; the former is
+// reported, unless there is no row or no column. The policy is select_backward_policy()'s.
 Status backward(const BackwardArgs& args, const BackwardPolicy& policy, Stream stream);
 
 }  // namespace rowlane::kernels

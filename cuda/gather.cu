@@ -31,7 +31,8 @@ Status launch_gather(const GatherArgs& args, const GatherPolicy& policy, Stream 
                           .chunks_per_row = chunks_per_row,
                           .table_stride = args.table_stride_bytes / kVecBytes,
                           .chunks_per_slice = ceil_div(chunks_per_row, policy.slices),
-                          .lanes_log2 = policy.lanes_log2});
+                          .lanes_log2 = policy.lanes_log2,
+                          .report = args.report});
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "index_report.h"
 #include "simt/stream.h"
 #include "status.h"
 #include "types.h"
@@ -19,11 +20,12 @@ struct GatherArgs {
   const void* indices = nullptr;  // [num_indices]
   IndexType index_type = IndexType::kInt64;
   std::int64_t num_indices = 0;
-  void* out = nullptr;  // [num_indices, row_bytes]
+  void* out = nullptr;            // [num_indices, row_bytes]
+  IndexReport* report = nullptr;  // of indices out of range; null: they are not reported
 };
 
-// One launch, asynchronous on `stream`. An index out of range reads nothing and gives a row of zero
-// bytes.
+// One launch, asynchronous on `stream`. An index out of range reads nothing, gives a row of zero
+// bytes, and is reported.
 Status gather(const GatherArgs& args, Stream stream);
 
 }  // namespace rowlane::kernels

@@ -1,6 +1,7 @@
 // Device body of the row gather.
 #pragma once
 
+#include "cuda/index_report_kernel.cuh"
 #include "cuda/policy.h"
 #include "cuda/simt/simt.cuh"
 
@@ -18,6 +19,7 @@ struct GatherKernelArgs {
   std::int64_t table_stride;
   std::int64_t chunks_per_slice;  // grid y splits a row into slices
   int lanes_log2;
+  IndexReport* report;  // or null
 };
 
 // Copies rows of the table to the output. A group of 2^lanes_log2 threads owns kGatherRowsInFlight
@@ -40,6 +42,15 @@ __global__ void __launch_bounds__(kBlockThreads)
     const std::int64_t position = first + static_cast<std::int64_t>(k) * groups;
     row[k] = position < args.num_indices ? simt::load_nc(args.indices + position) : -1;
   }
+  if (lane == 0 && simt::block_id_y() == 0) {
+    ROWLANE_UNROLL
+    for (int k = 0; k < kGatherRowsInFlight; ++k) {
+      const std::int64_t position = first + static_cast<std::int64_t>(k) * groups;
+      if (position < args.num_indices && !is_row(row[k], args.num_rows)) {
+        report_index(args.report, position, row[k], args.num_rows);
+      }
+    }
+  }
 
   const std::int64_t begin = simt::block_id_y() * args.chunks_per_slice;
   const std::int64_t end = begin + args.chunks_per_slice < args.chunks_per_row
@@ -50,7 +61,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     ROWLANE_UNROLL
     for (int k = 0; k < kGatherRowsInFlight; ++k) {
       chunk[k] = Chunk{};
-      if (static_cast<std::uint64_t>(row[k]) < static_cast<std::uint64_t>(args.num_rows)) {
+      if (is_row(row[k], args.num_rows)) {
         chunk[k] = simt::load_nc(args.table + row[k] * args.table_stride + c);
       }
     }

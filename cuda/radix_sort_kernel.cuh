@@ -5,6 +5,7 @@
 // stored before there is an order to store it in.
 #pragma once
 
+#include "cuda/index_report_kernel.cuh"
 #include "cuda/policy.h"
 #include "cuda/simt/simt.cuh"
 
@@ -20,12 +21,15 @@ struct IndexPairs {
   const IndexT* __restrict__ indices;  // [num_indices]
   std::int64_t num_rows;
   std::int64_t padding_row;
+  IndexReport* report;  // null where the list is read a second time
 
   [[nodiscard]] ROWLANE_DEVICE std::uint32_t key(std::int64_t i) const {
     const std::int64_t row = simt::load_nc(indices + i);
-    const bool skip = static_cast<std::uint64_t>(row) >= static_cast<std::uint64_t>(num_rows) ||
-                      row == padding_row;
-    return static_cast<std::uint32_t>(skip ? num_rows : row);
+    const bool is_bad = !is_row(row, num_rows);
+    if (is_bad) {
+      report_index(report, i, row, num_rows);
+    }
+    return static_cast<std::uint32_t>(is_bad || row == padding_row ? num_rows : row);
   }
   [[nodiscard]] ROWLANE_DEVICE std::uint32_t position(std::int64_t i) const {
     return static_cast<std::uint32_t>(i);

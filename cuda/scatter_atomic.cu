@@ -23,7 +23,8 @@ Status launch_scatter_atomic(const ScatterAtomicArgs& args, Stream stream) {
                           .grad_row_stride = args.grad_row_stride,
                           .num_indices = args.num_indices,
                           .padding_row = args.padding_row,
-                          .lanes_log2 = log2});
+                          .lanes_log2 = log2,
+                          .report = args.report});
 }
 
 template <typename ElemT>

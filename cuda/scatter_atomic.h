@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "index_report.h"
 #include "simt/stream.h"
 #include "status.h"
 #include "types.h"
@@ -22,10 +23,11 @@ struct ScatterAtomicArgs {
   ElemType elem_type =
       ElemType::kFloat32;  // kFloat32 or kFloat64: nothing is accumulated in 16 bits
   IndexType index_type = IndexType::kInt64;
+  IndexReport* report = nullptr;  // of indices out of range; null: they are not reported
 };
 
 // One launch, asynchronous on `stream`; the order of the additions is the hardware's. An index out
-// of range is skipped.
+// of range is skipped and reported.
 Status scatter_atomic(const ScatterAtomicArgs& args, Stream stream);
 
 }  // namespace rowlane::kernels

@@ -1,6 +1,7 @@
 // Device body of the atomic scatter.
 #pragma once
 
+#include "cuda/index_report_kernel.cuh"
 #include "cuda/policy.h"
 #include "cuda/simt/simt.cuh"
 
@@ -17,6 +18,7 @@ struct ScatterAtomicKernelArgs {
   std::int64_t num_indices;
   std::int64_t padding_row;
   int lanes_log2;
+  IndexReport* report;  // or null
 };
 
 // Adds each gradient row to its row of the table. A group of 2^lanes_log2 threads owns one gradient
@@ -33,8 +35,13 @@ __global__ void __launch_bounds__(kBlockThreads)
     return;
   }
   const std::int64_t row = simt::load_nc(args.indices + position);
-  if (static_cast<std::uint64_t>(row) >= static_cast<std::uint64_t>(args.num_rows) ||
-      row == args.padding_row) {
+  if (!is_row(row, args.num_rows)) {
+    if (lane == 0) {
+      report_index(args.report, position, row, args.num_rows);
+    }
+    return;
+  }
+  if (row == args.padding_row) {
     return;
   }
   for (std::int64_t c = lane * kElems; c < args.dim; c += lanes * kElems) {

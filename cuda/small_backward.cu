@@ -65,7 +65,8 @@ Status small_backward(const SmallBackwardArgs& args, const SmallPolicy& policy, 
         .num_indices = static_cast<int>(args.num_indices),
         .list_size = static_cast<int>(std::bit_ceil(static_cast<std::uint64_t>(args.num_indices))),
         .slices = static_cast<int>(policy.slices),
-        .rows_per_range = policy.rows_per_range};
+        .rows_per_range = policy.rows_per_range,
+        .report = args.report};
     return dispatch_vec_bytes<sizeof(ElemT)>(policy.vec_bytes, [&]<int kVecBytes>() {
       return simt::launch(
           small_backward_kernel<Source, Sink, kVecBytes / int{sizeof(ElemT)}>,

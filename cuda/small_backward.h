@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "index_report.h"
 #include "policy.h"
 #include "simt/stream.h"
 #include "status.h"
@@ -22,11 +23,12 @@ struct SmallBackwardArgs {
   std::int64_t dim = 0;
   std::int64_t padding_row = -1;  // its gradient is zero; -1 for none
   ElemType elem_type = ElemType::kFloat32;
-  bool scale_by_count = false;  // divides a row's sum by its number of gradients
+  bool scale_by_count = false;    // divides a row's sum by its number of gradients
+  IndexReport* report = nullptr;  // of indices out of range; null: they are not reported
 };
 
-// One launch, asynchronous on `stream`, no workspace. An index out of range adds to nothing; sums
-// as in segment_reduce(). The policy is select_small_policy()'s.
+// One launch, asynchronous on `stream`, no workspace. An index out of range adds to nothing and is
+// reported; sums as in segment_reduce(). The policy is select_small_policy()'s.
 Status small_backward(const SmallBackwardArgs& args, const SmallPolicy& policy, Stream stream);
 
 }  // namespace rowlane::kernels

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/block_reduce.cuh"
+#include "cuda/index_report_kernel.cuh"
 #include "cuda/policy.h"
 #include "cuda/simt/simt.cuh"
 
@@ -13,10 +14,11 @@ struct SmallBackwardKernelArgs {
   const void* __restrict__ indices;  // [num_indices] of 8 or 4 bytes
   bool has_wide_indices;
   std::int64_t padding_row;
-  int num_indices;     // at most kSmallMaxIndices
-  int list_size;       // room for a list that is sorted in place: the next power of two
-  int slices;          // blocks that sum a range of rows, each a slice of their columns
-  int rows_per_range;  // at most kSmallMaxRows
+  int num_indices;      // at most kSmallMaxIndices
+  int list_size;        // room for a list that is sorted in place: the next power of two
+  int slices;           // blocks that sum a range of rows, each a slice of their columns
+  int rows_per_range;   // at most kSmallMaxRows
+  IndexReport* report;  // or null
 };
 
 // An entry of a block's list: its row, from the range's first one, above its position.
@@ -85,6 +87,9 @@ __global__ void __launch_bounds__(
   for (int base = begin; base < end; base += simt::kWarpSize) {
     const int i = base + lane;
     const std::int64_t row = i < end ? load_index(args, i) : -1;
+    if (simt::block_id() == 0 && i < end && !is_row(row, args.reduce.num_rows)) {
+      report_index(args.report, i, row, args.reduce.num_rows);
+    }
     const bool is_wanted = row >= first_row && row < end_row && row != args.padding_row;
     const std::uint32_t wanted = simt::ballot(simt::kFullMask, is_wanted);
     if (is_wanted) {

@@ -28,7 +28,8 @@ Status sort_by_library(const SortPairsArgs& args, Stream stream) {
                                           .positions = spare_positions,
                                           .num_indices = args.num_indices,
                                           .num_rows = args.num_rows,
-                                          .padding_row = args.padding_row});
+                                          .padding_row = args.padding_row,
+                                          .report = args.report});
   }));
   return simt::sort_pairs<KeyT, KeyT>(
       args.temp, args.temp_bytes, spare_keys, static_cast<KeyT*>(args.keys), spare_positions,
@@ -39,7 +40,8 @@ template <typename IndexT>
 IndexPairs<IndexT> index_pairs(const SortPairsArgs& args) {
   return {.indices = static_cast<const IndexT*>(args.indices),
           .num_rows = args.num_rows,
-          .padding_row = args.padding_row};
+          .padding_row = args.padding_row,
+          .report = args.report};
 }
 
 Status sort_in_block(const SortPairsArgs& args, Stream stream) {
@@ -96,9 +98,10 @@ int select_passes(int key_bits, std::int64_t num_indices) {
   return best;
 }
 
+// `counted` and `moved` are the same pairs.
 template <typename Pairs>
-Status sort_digit(const SortPairsArgs& args, const Pairs& pairs, Digit digit, void* keys,
-                  void* positions, Stream stream) {
+Status sort_digit(const SortPairsArgs& args, const Pairs& counted, const Pairs& moved, Digit digit,
+                  void* keys, void* positions, Stream stream) {
   const int items = items_per_thread(args.num_indices);
   const std::int64_t tiles = num_tiles(args.num_indices);
   auto* const counts = static_cast<std::int32_t*>(args.temp);
@@ -108,7 +111,7 @@ Status sort_digit(const SortPairsArgs& args, const Pairs& pairs, Digit digit, vo
                     .grid_x = tiles,
                     .block_threads = kBlockThreads,
                     .stream = stream},
-                   CountDigitsKernelArgs<Pairs>{.pairs = pairs,
+                   CountDigitsKernelArgs<Pairs>{.pairs = counted,
                                                 .counts = counts,
                                                 .num_items = args.num_indices,
                                                 .tile_items = items * kBlockThreads,
@@ -121,7 +124,7 @@ Status sort_digit(const SortPairsArgs& args, const Pairs& pairs, Digit digit, vo
          .block_threads = kBlockThreads,
          .dynamic_shared_bytes = std::int64_t{(2 + kSortWarps) * 4} << digit.bits,
          .stream = stream},
-        ScatterPairsKernelArgs<Pairs>{.pairs = pairs,
+        ScatterPairsKernelArgs<Pairs>{.pairs = moved,
                                       .counts = counts,
                                       .keys = static_cast<std::uint32_t*>(keys),
                                       .positions = static_cast<std::uint32_t*>(positions),
@@ -149,14 +152,17 @@ Status sort_by_tiles(const SortPairsArgs& args, Stream stream) {
     void* const positions = to_spare ? args.spare_positions : args.positions;
     if (pass == 0) {
       ROWLANE_RETURN_IF_ERROR(dispatch_index(args.index_type, [&]<typename IndexT>() {
-        return sort_digit(args, index_pairs<IndexT>(args), digit, keys, positions, stream);
+        const auto reporting = index_pairs<IndexT>(args);
+        auto silent = reporting;
+        silent.report = nullptr;
+        return sort_digit(args, reporting, silent, digit, keys, positions, stream);
       }));
     } else {
       const StoredPairs pairs{
           .keys = static_cast<const std::uint32_t*>(to_spare ? args.keys : args.spare_keys),
           .positions =
               static_cast<const std::uint32_t*>(to_spare ? args.positions : args.spare_positions)};
-      ROWLANE_RETURN_IF_ERROR(sort_digit(args, pairs, digit, keys, positions, stream));
+      ROWLANE_RETURN_IF_ERROR(sort_digit(args, pairs, pairs, digit, keys, positions, stream));
     }
   }
   return {};

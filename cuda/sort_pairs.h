@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "index_report.h"
 #include "simt/stream.h"
 #include "status.h"
 #include "types.h"
@@ -45,6 +46,7 @@ struct SortPairsArgs {
   void* positions = nullptr;  // out: where each came from; ascending among equal rows
   void* temp = nullptr;
   std::int64_t temp_bytes = 0;
+  IndexReport* report = nullptr;  // of indices out of range; null: they are not reported
 };
 
 // Whether there are pairs before they are sorted, or between two passes.

@@ -1,6 +1,7 @@
 // Device body that makes the pairs for the sort.
 #pragma once
 
+#include "cuda/index_report_kernel.cuh"
 #include "cuda/policy.h"
 #include "cuda/simt/simt.cuh"
 
@@ -14,6 +15,7 @@ struct MakePairsKernelArgs {
   std::int64_t num_indices;
   std::int64_t num_rows;
   std::int64_t padding_row;
+  IndexReport* report;  // or null
 };
 
 // Writes (row, position) for each index, with row = num_rows for padding and for an index out of
@@ -26,8 +28,11 @@ __global__ void __launch_bounds__(kBlockThreads)
     return;
   }
   const std::int64_t row = simt::load_nc(args.indices + position);
-  const bool skip = static_cast<std::uint64_t>(row) >= static_cast<std::uint64_t>(args.num_rows) ||
-                    row == args.padding_row;
+  const bool is_bad = !is_row(row, args.num_rows);
+  if (is_bad) {
+    report_index(args.report, position, row, args.num_rows);
+  }
+  const bool skip = is_bad || row == args.padding_row;
   simt::store(args.keys + position, static_cast<KeyT>(skip ? args.num_rows : row));
   simt::store(args.positions + position, static_cast<KeyT>(position));
 }

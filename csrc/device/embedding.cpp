@@ -10,6 +10,7 @@
 #include <bit>
 #include <cstdlib>
 
+#include "csrc/device/index_errors.h"
 #include "csrc/device/stream.h"
 #include "cuda/backward.h"
 #include "cuda/gather.h"
@@ -101,6 +102,7 @@ at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
   ops::check_embedding(weight, indices, algorithm);
   ops::check_padding_idx(kOp, padding_idx, weight.size(0));
   const c10::DeviceGuard guard(weight.device());
+  const IndexCheck check(kOp, weight.device());
 
   const std::int64_t dim = weight.size(1);
   const at::Tensor table = weight.stride(1) == 1 || dim <= 1 ? weight : weight.contiguous();
@@ -114,8 +116,10 @@ at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
                                      .indices = index_list.const_data_ptr(),
                                      .index_type = index_type(index_list),
                                      .num_indices = index_list.numel(),
-                                     .out = out.mutable_data_ptr()},
+                                     .out = out.mutable_data_ptr(),
+                                     .report = check.report()},
                                     current_stream(weight.device())));
+  check.finish();
   return out;
 }
 
@@ -126,6 +130,7 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
   ops::check_embedding_backward(grad_output, indices, algorithm);
   ops::check_padding_idx(kOp, padding_idx, num_embeddings);
   const c10::DeviceGuard guard(grad_output.device());
+  const IndexCheck check(kOp, grad_output.device());
 
   const auto [grad, grad_row_stride] = grad_rows(grad_output);
   const at::Tensor index_list = indices.contiguous();
@@ -149,8 +154,10 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
                                        .grad_output = grad.const_data_ptr(),
                                        .indices = index_list.const_data_ptr(),
                                        .rows_out = grad_table.mutable_data_ptr(),
-                                       .workspace = workspace.mutable_data_ptr()},
+                                       .workspace = workspace.mutable_data_ptr(),
+                                       .report = check.report()},
                                       policy, current_stream(grad.device())));
+  check.finish();
   return grad_table;
 }
 

@@ -10,20 +10,46 @@
 #ifdef ROWLANE_EMULATED
 #define ROWLANE_DEVICE_KEY CPU
 #else
+#include <c10/cuda/CUDAGraphsC10Utils.h>
 #define ROWLANE_DEVICE_KEY CUDA
 #endif
 
 namespace rowlane::device {
 
+#ifdef ROWLANE_EMULATED
+
+// Nothing runs behind the caller's back: there is one stream, and no other memory.
+inline constexpr bool kPinned = false;
+inline kernels::Stream current_stream(c10::Device) { return nullptr; }
+inline bool is_capturing(c10::Device) { return false; }
+inline void synchronize_stream(c10::Device) {}
+inline void synchronize_device(c10::Device) {}
+
+#else
+
+// Host memory that the device can write is pinned.
+inline constexpr bool kPinned = true;
+
 // The stream that torch runs on now, on `device`.
 inline kernels::Stream current_stream(c10::Device device) {
-#ifdef ROWLANE_EMULATED
-  static_cast<void>(device);
-  return nullptr;
-#else
   const c10::impl::VirtualGuardImpl guard(device.type());
   return static_cast<kernels::Stream>(guard.getStream(device).native_handle());
-#endif
 }
+
+// Whether that stream is recorded into a graph. `device` is the current one.
+inline bool is_capturing(c10::Device) {
+  return c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None;
+}
+
+inline void synchronize_stream(c10::Device device) {
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  guard.synchronizeStream(guard.getStream(device));
+}
+
+inline void synchronize_device(c10::Device device) {
+  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+}
+
+#endif
 
 }  // namespace rowlane::device

@@ -24,7 +24,7 @@
 //
 //   thread_id() block_id() block_id_y() block_size() grid_size() lane_id() warp_id()
 //                           in x unless named y
-//   sync_block() sync_warp(mask) fence_device()
+//   sync_block() sync_warp(mask) fence_device() fence_system()
 //   shfl shfl_up shfl_down shfl_xor (mask, value, lane or delta, width = 32)
 //   ballot any all match_any (mask, predicate or value)
 //   popc ffs clz (uint32_t)

@@ -49,7 +49,8 @@ struct ROWLANE_EXPORT EmbeddingFuncOptions {
 //
 // Throws c10::Error for a wrong shape, dtype, device or option. On the CPU an index out of range
 // throws c10::IndexError with its position, its value and the number of rows. On a GPU such an
-// index reads nothing: its output row is zero and its gradient is dropped.
+// index reads nothing: its output row is zero, its gradient is dropped, and a later call throws:
+// see rowlane/index_errors.h.
 ROWLANE_EXPORT at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
                                     const EmbeddingFuncOptions& options = {});
 

@@ -2,4 +2,5 @@
 #pragma once
 
 #include "rowlane/embedding.h"
+#include "rowlane/index_errors.h"
 #include "rowlane/nn/embedding.h"

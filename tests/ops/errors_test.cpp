@@ -4,8 +4,11 @@
 #include <torch/torch.h>
 
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "rowlane/embedding.h"
+#include "rowlane/index_errors.h"
 #include "tests/support/devices.h"
 #include "tests/support/oracle.h"
 
@@ -102,14 +105,27 @@ TEST_F(IndexErrorOnCpu, EmptyTableHasNoValidIndex) {
                c10::IndexError);
 }
 
-TEST(BadIndexInDeviceCode, ReadsNothingAndAddsToNothing) {
-  const auto device = cpu_is_emulated_device() ? torch::kCPU : torch::kCUDA;
-  if (device == torch::kCUDA && !torch::cuda::is_available()) {
-    GTEST_SKIP() << "torch sees no GPU; ops_test_emulated runs this on the emulated device";
+class BadIndexInDeviceCode : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (device() == torch::kCUDA && !torch::cuda::is_available()) {
+      GTEST_SKIP() << "torch sees no GPU; ops_test_emulated runs this on the emulated device";
+    }
   }
-  const auto options = torch::dtype(torch::kFloat).device(device);
+  static torch::DeviceType device() {
+    return cpu_is_emulated_device() ? torch::kCPU : torch::kCUDA;
+  }
+  static torch::Tensor table(std::int64_t num_rows) { return torch::ones({num_rows, 3}, device()); }
+  static torch::Tensor indices(const std::vector<std::int64_t>& values) {
+    return torch::tensor(values, torch::kLong).to(device());
+  }
+};
+
+TEST_F(BadIndexInDeviceCode, ReadsNothingAndAddsToNothing) {
+  set_index_errors(IndexErrors::kOff);
+  const auto options = torch::dtype(torch::kFloat).device(device());
   const auto weight = torch::ones({4, 3}, options).requires_grad_();
-  const auto indices = torch::tensor({1, 4, -1, 1 << 30}, torch::kInt).to(device);
+  const auto indices = torch::tensor({1, 4, -1, 1 << 30}, torch::kInt).to(device());
   for (const auto algorithm : {BackwardAlgorithm::kSorted, BackwardAlgorithm::kAtomic}) {
     const auto rows =
         rowlane::embedding(weight, indices, EmbeddingFuncOptions().algorithm(algorithm));
@@ -118,6 +134,68 @@ TEST(BadIndexInDeviceCode, ReadsNothingAndAddsToNothing) {
     EXPECT_EQ(grad.sum().item<float>(), 3);
     EXPECT_EQ(grad[1].sum().item<float>(), 3);
   }
+  EXPECT_NO_THROW(synchronize());
+  set_index_errors(IndexErrors::kDeferred);
+}
+
+TEST_F(BadIndexInDeviceCode, IsRaisedByTheNextCallOnce) {
+  EXPECT_NO_THROW(rowlane::embedding(table(4), indices({0, 1, 9, 2})));
+  EXPECT_EQ(message_of<c10::IndexError>([&] { rowlane::embedding(table(5), indices({0})); }),
+            "rowlane::embedding: index 9 at position 2 is out of range: the table has 4 rows");
+  EXPECT_NO_THROW(rowlane::embedding(table(5), indices({0})));
+}
+
+TEST_F(BadIndexInDeviceCode, IsRaisedBySynchronizeWithHowManyThereWere) {
+  rowlane::embedding(table(4), indices({-7, 0, -7, 3, -7}));
+  EXPECT_THAT(message_of<c10::IndexError>([] { synchronize(); }),
+              ::testing::MatchesRegex("rowlane::embedding: index -7 at position [024] is out of "
+                                      "range: the table has 4 rows, and so are 2 more"));
+  EXPECT_NO_THROW(synchronize());
+}
+
+TEST_F(BadIndexInDeviceCode, IsRaisedForEachOpInItsTurn) {
+  {
+    const auto weight = table(4).requires_grad_();
+    const auto rows = rowlane::embedding(weight, indices({4}));
+    EXPECT_THROW(torch::autograd::grad({rows.sum()}, {weight}), c10::IndexError);
+  }
+  call_backward(table(2), indices({0, 6}), 4);
+  EXPECT_EQ(message_of<c10::IndexError>([&] { rowlane::embedding(table(4), indices({8})); }),
+            "rowlane::embedding_backward: index 6 at position 1 is out of range: the table has 4 "
+            "rows");
+  EXPECT_NO_THROW(synchronize());  // the call that raised did nothing else
+}
+
+TEST_F(BadIndexInDeviceCode, IsRaisedAtOnceInCheckedMode) {
+  const IndexErrorsGuard guard(IndexErrors::kChecked);
+  EXPECT_EQ(message_of<c10::IndexError>([&] {
+              rowlane::embedding(table(4), indices({0, 4}));
+            }),
+            "rowlane::embedding: index 4 at position 1 is out of range: the table has 4 rows");
+  EXPECT_THROW(call_backward(table(1), indices({-1}), 4), c10::IndexError);
+  EXPECT_NO_THROW(synchronize());
+}
+
+TEST(IndexErrorModes, ComeFromTheEnvironment) {
+  const char* const mode = std::getenv("ROWLANE_INDEX_ERRORS");
+  if (mode == nullptr) {
+    GTEST_SKIP() << "ROWLANE_INDEX_ERRORS is not set; ctest runs this once more with it";
+  }
+  EXPECT_EQ(to_string(index_errors()), mode);
+}
+
+TEST(IndexErrorModes, BelongToTheProcessAndWithinAGuardToTheThread) {
+  EXPECT_EQ(index_errors(), IndexErrors::kDeferred);
+  {
+    const IndexErrorsGuard outer(IndexErrors::kOff);
+    {
+      const IndexErrorsGuard inner(IndexErrors::kChecked);
+      EXPECT_EQ(to_string(index_errors()), "checked");
+    }
+    EXPECT_EQ(to_string(index_errors()), "off");
+    std::thread([] { EXPECT_EQ(to_string(index_errors()), "deferred"); }).join();
+  }
+  EXPECT_EQ(index_errors(), IndexErrors::kDeferred);
 }
 
 TEST(AtomicAlgorithm, IsRefusedForSixteenBitGradientsAndInDeterministicMode) {

@@ -50,15 +50,19 @@ def store(num_bytes):
     return f"st.global {num_bytes}"
 
 
+# What an index out of range costs: a count, and a description of it.
+REPORT = {"atom.global.u64 8", store(8)}
+
+
 def gather(_, chunk_bytes, index):
-    return {read_only(SIZES[index]), read_only(int(chunk_bytes)), store(int(chunk_bytes))}
+    return REPORT | {read_only(SIZES[index]), read_only(int(chunk_bytes)), store(int(chunk_bytes))}
 
 
 def scatter_atomic(arch, elem, elems, index):
     row_bytes = SIZES[elem] * int(elems)
     add_bytes = row_bytes if arch >= 90 and elem == "float" else SIZES[elem]
-    return {read_only(SIZES[index]), read_once(arch, row_bytes),
-            f"red.global.f{SIZES[elem] * 8} {add_bytes}"}
+    return REPORT | {read_only(SIZES[index]), read_once(arch, row_bytes),
+                     f"red.global.f{SIZES[elem] * 8} {add_bytes}"}
 
 
 def element(template):
@@ -88,8 +92,8 @@ def small_backward(arch, source, sink, elems):
     elem_bytes = SIZES[element(sink)]
     row_bytes = elem_bytes * int(elems)
     # Indices of either type, gradient rows; finished rows, and gathered ones.
-    return {read_only(8), read_only(4), read_once(arch, row_bytes), store(row_bytes),
-            store(elem_bytes), store(16)}
+    return REPORT | {read_only(8), read_only(4), read_once(arch, row_bytes), store(row_bytes),
+                     store(elem_bytes), store(16)}
 
 
 def segment_combine(_, source, sink, key):
@@ -106,25 +110,27 @@ def count_runs(_, key):
     return {read_only(SIZES[key]), store(4)}
 
 
-def pair_loads(pairs):
+def pairs_read(pairs):
     """Indices of their type, or the keys and positions that a pass has stored."""
-    return read_only(4 if pairs == "StoredPairs" else SIZES[element(pairs)])
+    if pairs == "StoredPairs":
+        return {read_only(4)}
+    return REPORT | {read_only(SIZES[element(pairs)])}
 
 
 def count_digits(_, pairs):
-    return {pair_loads(pairs), store(4)}
+    return pairs_read(pairs) | {store(4)}
 
 
 def scatter_pairs(_, pairs, _items):
-    return {pair_loads(pairs), read_only(16), store(4)}
+    return pairs_read(pairs) | {read_only(16), store(4)}
 
 
 def sort_block(_, index, _items):
-    return {read_only(SIZES[index]), store(4)}
+    return REPORT | {read_only(SIZES[index]), store(4)}
 
 
 def make_pairs(_, index, key):
-    return {read_only(SIZES[index]), store(SIZES[key])}
+    return REPORT | {read_only(SIZES[index]), store(SIZES[key])}
 
 
 # Kernel -> f(architecture, *template arguments): its accesses to global memory, as

@@ -49,6 +49,7 @@ ROWLANE_DEVICE int warp_id() { return static_cast<int>(threadIdx.x >> 5U); }
 ROWLANE_DEVICE void sync_block() { __syncthreads(); }
 ROWLANE_DEVICE void sync_warp(std::uint32_t mask = kFullMask) { __syncwarp(mask); }
 ROWLANE_DEVICE void fence_device() { __threadfence(); }
+ROWLANE_DEVICE void fence_system() { __threadfence_system(); }
 
 ROWLANE_DEVICE int popc(std::uint32_t x) { return __popc(x); }
 ROWLANE_DEVICE int ffs(std::uint32_t x) { return __ffs(static_cast<int>(x)); }

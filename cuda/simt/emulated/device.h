@@ -37,6 +37,7 @@ inline void sync_warp(std::uint32_t mask = kFullMask, Site site = Site::current(
                                 emulated::ValueKind::kData, site);
 }
 inline void fence_device() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+inline void fence_system() { fence_device(); }
 
 inline int popc(std::uint32_t x) { return std::popcount(x); }
 inline int ffs(std::uint32_t x) { return x == 0 ? 0 : std::countr_zero(x) + 1; }
