@@ -100,7 +100,7 @@ bool fits_small(const BackwardProblem& problem) {
 }  // namespace
 
 Status select_backward_policy(const BackwardProblem& problem, BackwardRequest request,
-                              BackwardPolicy* policy) {
+                              BackwardPolicy* policy, const Tuning& tuning) {
   *policy = {};
   if (request == BackwardRequest::kAtomic) {
     if (problem.elem_type != ElemType::kFloat32 && problem.elem_type != ElemType::kFloat64) {
@@ -121,7 +121,8 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
                          std::to_string(kSmallMaxIndices) + " indices");
   }
   if (request == BackwardRequest::kSmall ||
-      (request == BackwardRequest::kAuto && fits_small(problem))) {
+      (request == BackwardRequest::kAuto && fits_small(problem) &&
+       problem.num_indices <= tuning.small_max_indices)) {
     policy->algorithm = BackwardAlgorithm::kSmall;
     if (problem.dim > 0) {
       policy->small = select_small_policy(problem.num_rows, problem.dim, problem.num_indices, bytes,
@@ -130,7 +131,7 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
     return {};
   }
   policy->algorithm = BackwardAlgorithm::kSorted;
-  policy->pairs = select_pair_format(problem.num_rows, problem.num_indices);
+  policy->pairs = select_pair_format(problem.num_rows, problem.num_indices, tuning);
   if (problem.dim > 0) {
     policy->segments =
         select_segment_policy(problem.num_rows, problem.dim, problem.num_indices, bytes,

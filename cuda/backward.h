@@ -9,6 +9,7 @@
 #include "simt/stream.h"
 #include "sort_pairs.h"
 #include "status.h"
+#include "tuning.h"
 #include "types.h"
 
 namespace rowlane::kernels {
@@ -47,10 +48,10 @@ struct BackwardPolicy {
   friend bool operator==(const BackwardPolicy&, const BackwardPolicy&) = default;
 };
 
-// A pure function of the problem; kAuto is always deterministic. An error when the request can't be
-// met.
+// A pure function of the problem and the tuning; kAuto is always deterministic. An error when the
+// request can't be met.
 Status select_backward_policy(const BackwardProblem& problem, BackwardRequest request,
-                              BackwardPolicy* policy);
+                              BackwardPolicy* policy, const Tuning& tuning = {});
 
 // Where each part of the workspace starts, in bytes, and its size. kSorted: the pairs, a
 // copy of them if sort_needs_spare(), the sort's own needs, and segment_workspace_bytes(); kAtomic

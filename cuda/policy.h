@@ -39,10 +39,10 @@ inline constexpr int kBlockThreads = 256;
 // flight, and 4 x 16 bytes x 2048 threads = 128 KiB per SM is several times what an H100 needs.
 inline constexpr int kGatherRowsInFlight = 4;
 
-// The sort of the index list. A block sorts up to 16 pairs per thread in shared memory. Above that,
-// each block of a pass reads all tiles' counts, 4 bytes * tiles^2 << digit bits in all, which by
-// the model of an H100 costs less than the launches of CUB's sort up to 2^18 pairs, and more from
-// 2^19.
+// The sort of the index list. A block sorts up to 16 pairs per thread in shared memory. Above that
+// and up to kMaxTileSort, each block of a pass reads all tiles' counts, 4 bytes * tiles^2 << digit
+// bits in all, which by the model of an H100 costs less than the launches of CUB's sort up to 2^18
+// pairs, and more from 2^19.
 inline constexpr std::int64_t kMaxBlockSort = std::int64_t{16} * kBlockThreads;
 inline constexpr std::int64_t kMaxTileSort = std::int64_t{1} << 18;
 // Tiles are the shortest of 2, 4 and 8 pairs per thread that are at most so many: more blocks for

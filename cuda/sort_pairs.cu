@@ -170,7 +170,8 @@ Status sort_by_tiles(const SortPairsArgs& args, Stream stream) {
 
 }  // namespace
 
-PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices) {
+PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices,
+                              const Tuning& tuning) {
   // One more than the largest key is a number that kernels compare with.
   constexpr std::int64_t kLimit = std::numeric_limits<std::uint32_t>::max();
   PairFormat format{.wide = num_rows >= kLimit || num_indices > kLimit,
@@ -180,7 +181,7 @@ PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices) {
     return format;
   }
   format.passes = select_passes(format.key_bits, num_indices);
-  if (num_indices <= kMaxTileSort) {
+  if (num_indices <= tuning.tile_sort_max_indices) {
     format.method = num_indices <= kMaxBlockSort ? SortMethod::kBlock : SortMethod::kTiles;
   }
   return format;

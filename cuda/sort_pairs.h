@@ -6,6 +6,7 @@
 #include "index_report.h"
 #include "simt/stream.h"
 #include "status.h"
+#include "tuning.h"
 #include "types.h"
 
 namespace rowlane::kernels {
@@ -29,7 +30,8 @@ struct PairFormat {
 };
 
 // Keys are 0 .. num_rows: num_rows itself marks an entry to skip.
-PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices);
+PairFormat select_pair_format(std::int64_t num_rows, std::int64_t num_indices,
+                              const Tuning& tuning = {});
 
 // All pointers are device pointers. keys and positions hold num_indices values of
 // format.value_bytes() each.

@@ -111,6 +111,7 @@ kernels::BackwardProblem TrafficMeter::backward_problem(kernels::RowTarget targe
 
 Traffic TrafficMeter::measure_backward(const kernels::BackwardProblem& problem,
                                        kernels::BackwardRequest request,
+                                       const kernels::Tuning& tuning,
                                        std::int64_t floor_bytes) const {
   const auto allocate = [](std::int64_t bytes) {
     return std::unique_ptr<void, decltype(&emulated::device_free)>(device_bytes(bytes),
@@ -118,7 +119,7 @@ Traffic TrafficMeter::measure_backward(const kernels::BackwardProblem& problem,
   };
   kernels::BackwardPolicy policy;
   kernels::BackwardWorkspace plan;
-  check(select_backward_policy(problem, request, &policy));
+  check(select_backward_policy(problem, request, &policy, tuning));
   check(plan_backward_workspace(problem, policy, &plan));
   const auto workspace = allocate(plan.total_bytes);
   const auto row_numbers = allocate(8 * std::min(problem.num_rows, problem.num_indices));
@@ -146,14 +147,15 @@ kernels::BackwardAlgorithm TrafficMeter::chosen() const {
   return policy.algorithm;
 }
 
-Traffic TrafficMeter::backward(kernels::BackwardRequest request) const {
-  return measure_backward(backward_problem(kernels::RowTarget::kDense), request,
+Traffic TrafficMeter::backward(kernels::BackwardRequest request,
+                               const kernels::Tuning& tuning) const {
+  return measure_backward(backward_problem(kernels::RowTarget::kDense), request, tuning,
                           backward_floor_bytes(problem_));
 }
 
 Traffic TrafficMeter::row_gradient() const {
   return measure_backward(backward_problem(kernels::RowTarget::kCompact),
-                          kernels::BackwardRequest::kAuto, row_gradient_floor_bytes(problem_));
+                          kernels::BackwardRequest::kAuto, {}, row_gradient_floor_bytes(problem_));
 }
 
 }  // namespace rowlane::bench

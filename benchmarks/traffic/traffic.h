@@ -69,7 +69,8 @@ class TrafficMeter {
   // What kAuto makes the dense gradient by.
   [[nodiscard]] kernels::BackwardAlgorithm chosen() const;
   // The dense gradient.
-  [[nodiscard]] Traffic backward(kernels::BackwardRequest request) const;
+  [[nodiscard]] Traffic backward(kernels::BackwardRequest request,
+                                 const kernels::Tuning& tuning = {}) const;
   // The row gradient: sorted, as kAuto makes it.
   [[nodiscard]] Traffic row_gradient() const;
 
@@ -77,6 +78,7 @@ class TrafficMeter {
   [[nodiscard]] kernels::BackwardProblem backward_problem(kernels::RowTarget target) const;
   [[nodiscard]] Traffic measure_backward(const kernels::BackwardProblem& problem,
                                          kernels::BackwardRequest request,
+                                         const kernels::Tuning& tuning,
                                          std::int64_t floor_bytes) const;
 
   const TrafficProblem& problem_;

@@ -12,6 +12,7 @@
 
 #include "csrc/device/index_errors.h"
 #include "csrc/device/stream.h"
+#include "csrc/device/tuning.h"
 #include "cuda/backward.h"
 #include "cuda/gather.h"
 
@@ -145,8 +146,8 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
       .elem_type = elem_type(grad),
       .index_type = index_type(index_list)};
   kernels::BackwardPolicy policy;
-  check_status(kOp,
-               kernels::select_backward_policy(problem, backward_request(kOp, algorithm), &policy));
+  check_status(kOp, kernels::select_backward_policy(problem, backward_request(kOp, algorithm),
+                                                    &policy, tuning(grad.device())));
   kernels::BackwardWorkspace plan;
   check_status(kOp, kernels::plan_backward_workspace(problem, policy, &plan));
   const at::Tensor workspace = at::empty({plan.total_bytes}, grad.options().dtype(at::kByte));

@@ -4,12 +4,16 @@
 #include <c10/core/Device.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <string>
+
 #include "cuda/simt/stream.h"
 
 // The dispatch key that device code is registered for.
 #ifdef ROWLANE_EMULATED
+#include "cuda/simt/emulated/options.h"
 #define ROWLANE_DEVICE_KEY CPU
 #else
+#include <ATen/cuda/CUDAContextLight.h>
 #include <c10/cuda/CUDAGraphsC10Utils.h>
 #define ROWLANE_DEVICE_KEY CUDA
 #endif
@@ -24,6 +28,9 @@ inline kernels::Stream current_stream(c10::Device) { return nullptr; }
 inline bool is_capturing(c10::Device) { return false; }
 inline void synchronize_stream(c10::Device) {}
 inline void synchronize_device(c10::Device) {}
+inline std::string device_name(c10::Device) {
+  return std::string(simt::emulated::options().device->name);
+}
 
 #else
 
@@ -48,6 +55,11 @@ inline void synchronize_stream(c10::Device device) {
 
 inline void synchronize_device(c10::Device device) {
   c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+}
+
+// "NVIDIA H100 80GB HBM3".
+inline std::string device_name(c10::Device device) {
+  return at::cuda::getDeviceProperties(device.index())->name;
 }
 
 #endif

@@ -287,6 +287,22 @@ TEST(AlgorithmFromTheEnvironment, StandsForAuto) {
   ASSERT_EQ(unsetenv("ROWLANE_BACKWARD"), 0);
 }
 
+TEST(TuningFile, OfAnotherDeviceIsNotUsedAndSaysSo) {
+  const char* const file = std::getenv("ROWLANE_TUNING");
+  if (!cpu_is_emulated_device() || file == nullptr) {
+    GTEST_SKIP() << "ctest runs this in ops_test_emulated with ROWLANE_TUNING";
+  }
+  class Warnings : public c10::WarningHandler {
+   public:
+    void process(const c10::Warning& warning) override { text += warning.msg(); }
+    std::string text;
+  } warnings;
+  const c10::WarningUtils::WarningHandlerGuard guard(&warnings);
+  call_backward(torch::zeros({3, 2}), torch::zeros({3}, torch::kLong), 5);
+  EXPECT_EQ(warnings.text, "rowlane: ROWLANE_TUNING=" + std::string(file) +
+                               " is not used: it is for the device 'another', not for 'h100'");
+}
+
 TEST(ArgumentErrors, AtomicIsRefusedOnTheCpu) {
   if (cpu_is_emulated_device()) {
     GTEST_SKIP() << "the CPU is the emulated device here";
