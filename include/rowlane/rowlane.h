@@ -3,3 +3,4 @@
 
 #include "rowlane/embedding.h"
 #include "rowlane/nn/embedding.h"
+#include "rowlane/nn/functional/embedding.h"

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -41,6 +42,9 @@ inline void fence_device() { std::atomic_thread_fence(std::memory_order_seq_cst)
 inline int popc(std::uint32_t x) { return std::popcount(x); }
 inline int ffs(std::uint32_t x) { return x == 0 ? 0 : std::countr_zero(x) + 1; }
 inline int clz(std::uint32_t x) { return std::countl_zero(x); }
+
+using std::pow;
+using std::sqrt;
 
 namespace emulated {
 
