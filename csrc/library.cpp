@@ -1,5 +1,5 @@
 // Every op of Rowlane. Each has kernels in csrc/cpu, csrc/device (CUDA) and csrc/meta, and its
-// derivative in csrc/autograd.
+// derivative in csrc/autograd. V rows of dim D.
 #include <torch/library.h>
 
 TORCH_LIBRARY(rowlane, m) {
@@ -7,13 +7,30 @@ TORCH_LIBRARY(rowlane, m) {
 
   // weight [V, D], indices [*] -> [*, D]
   m.def(
-      "embedding(Tensor weight, Tensor indices, SymInt? padding_idx=None, str algorithm='auto')"
-      " -> Tensor",
+      "embedding(Tensor weight, Tensor indices, SymInt? padding_idx=None,"
+      " bool scale_grad_by_freq=False, bool sparse=False, bool row_gradient=False,"
+      " str algorithm='auto') -> Tensor",
       tags);
 
-  // grad_output [*, D], indices [*] -> [V, D]
+  // Gradients of the table: grad_output [*, D], indices [*] -> [V, D], which is dense,
   m.def(
       "embedding_backward(Tensor grad_output, Tensor indices, SymInt num_embeddings,"
-      " SymInt? padding_idx=None, str algorithm='auto') -> Tensor",
+      " SymInt? padding_idx=None, bool scale_grad_by_freq=False, str algorithm='auto') -> Tensor",
+      tags);
+  // COO, uncoalesced, an entry per index,
+  m.def(
+      "embedding_sparse_backward(Tensor grad_output, Tensor indices, SymInt num_embeddings,"
+      " SymInt? padding_idx=None) -> Tensor",
+      tags);
+  // or COO, coalesced, an entry per row.
+  m.def(
+      "embedding_row_gradient(Tensor grad_output, Tensor indices, SymInt num_embeddings,"
+      " SymInt? padding_idx=None, bool scale_grad_by_freq=False, str algorithm='auto') -> Tensor",
+      tags);
+
+  // weight [V, D], of which the rows in indices [*] are scaled to at most max_norm
+  m.def(
+      "embedding_renorm_(Tensor(a!) weight, Tensor indices, float max_norm, float norm_type=2.)"
+      " -> ()",
       tags);
 }

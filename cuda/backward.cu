@@ -42,23 +42,17 @@ Status backward_sorted(const BackwardArgs& args, const BackwardPolicy& policy, S
   const BackwardProblem& problem = args.problem;
   BackwardWorkspace plan;
   ROWLANE_RETURN_IF_ERROR(plan_backward_workspace(problem, policy, &plan));
-  auto* const base = static_cast<char*>(args.workspace);
-  ROWLANE_RETURN_IF_ERROR(sort_pairs({.indices = args.indices,
-                                      .index_type = problem.index_type,
-                                      .num_indices = problem.num_indices,
-                                      .num_rows = problem.num_rows,
-                                      .padding_row = problem.padding_row,
-                                      .format = policy.pairs,
-                                      .spare_keys = base + plan.spare_keys,
-                                      .spare_positions = base + plan.spare_positions,
-                                      .keys = base + plan.keys,
-                                      .positions = base + plan.positions,
-                                      .temp = base + plan.sort_temp,
-                                      .temp_bytes = plan.sort_temp_bytes,
-                                      .report = args.report},
-                                     stream));
-  return segment_reduce({.keys = base + plan.keys,
-                         .positions = base + plan.positions,
+  SortPairsArgs sort{.indices = args.indices,
+                     .index_type = problem.index_type,
+                     .num_indices = problem.num_indices,
+                     .num_rows = problem.num_rows,
+                     .padding_row = problem.padding_row,
+                     .format = policy.pairs,
+                     .report = args.report};
+  place_in_workspace(plan.sort, args.workspace, &sort);
+  ROWLANE_RETURN_IF_ERROR(sort_pairs(sort, stream));
+  return segment_reduce({.keys = sort.keys,
+                         .positions = sort.positions,
                          .wide_pairs = policy.pairs.wide,
                          .grad_output = args.grad_output,
                          .grad_row_stride = row_stride(problem),
@@ -66,7 +60,7 @@ Status backward_sorted(const BackwardArgs& args, const BackwardPolicy& policy, S
                          .rows_out = args.rows_out,
                          .row_numbers = args.row_numbers,
                          .num_slots = args.num_slots,
-                         .workspace = base + plan.segments,
+                         .workspace = static_cast<char*>(args.workspace) + plan.segments,
                          .num_indices = problem.num_indices,
                          .num_rows = problem.num_rows,
                          .dim = problem.dim,
@@ -147,25 +141,10 @@ Status plan_backward_workspace(const BackwardProblem& problem, const BackwardPol
       problem.dim == 0) {
     return {};
   }
-  constexpr std::int64_t kAlignment = 256;
-  std::int64_t offset = 0;
-  const auto take = [&offset](std::int64_t bytes) {
-    const std::int64_t begin = offset;
-    offset += ceil_div(bytes, kAlignment) * kAlignment;
-    return begin;
-  };
-  const std::int64_t list_bytes = problem.num_indices * policy.pairs.value_bytes();
-  const std::int64_t spare_bytes = sort_needs_spare(policy.pairs) ? list_bytes : 0;
-  workspace->spare_keys = take(spare_bytes);
-  workspace->spare_positions = take(spare_bytes);
-  workspace->keys = take(list_bytes);
-  workspace->positions = take(list_bytes);
-  ROWLANE_RETURN_IF_ERROR(
-      sort_pairs_temp_bytes(problem.num_indices, policy.pairs, &workspace->sort_temp_bytes));
-  workspace->sort_temp = take(workspace->sort_temp_bytes);
-  workspace->segments =
-      take(segment_workspace_bytes(policy.segments, problem.dim, problem.elem_type));
-  workspace->total_bytes = offset;
+  ROWLANE_RETURN_IF_ERROR(plan_sort_workspace(problem.num_indices, policy.pairs, &workspace->sort));
+  workspace->segments = workspace->sort.total_bytes;
+  workspace->total_bytes = workspace->segments +
+                           segment_workspace_bytes(policy.segments, problem.dim, problem.elem_type);
   return {};
 }
 

@@ -53,16 +53,10 @@ struct BackwardPolicy {
 Status select_backward_policy(const BackwardProblem& problem, BackwardRequest request,
                               BackwardPolicy* policy, const Tuning& tuning = {});
 
-// Where each part of the workspace starts, in bytes, and its size. kSorted: the pairs, a
-// copy of them if sort_needs_spare(), the sort's own needs, and segment_workspace_bytes(); kAtomic
-// and kSmall: nothing.
+// Where each part of the workspace starts, in bytes, and its size. kSorted: what the sort needs,
+// then segment_workspace_bytes(); kAtomic and kSmall: nothing.
 struct BackwardWorkspace {
-  std::int64_t spare_keys = 0;
-  std::int64_t spare_positions = 0;
-  std::int64_t keys = 0;
-  std::int64_t positions = 0;
-  std::int64_t sort_temp = 0;
-  std::int64_t sort_temp_bytes = 0;
+  SortWorkspace sort;
   std::int64_t segments = 0;
   std::int64_t total_bytes = 0;
 };

@@ -209,6 +209,37 @@ Status sort_pairs_temp_bytes(std::int64_t num_indices, PairFormat format, std::i
   return Status::error("unknown method of a sort");
 }
 
+Status plan_sort_workspace(std::int64_t num_indices, PairFormat format, SortWorkspace* workspace) {
+  *workspace = {};
+  constexpr std::int64_t kAlignment = 256;
+  std::int64_t offset = 0;
+  const auto take = [&offset](std::int64_t bytes) {
+    const std::int64_t begin = offset;
+    offset += ceil_div(bytes, kAlignment) * kAlignment;
+    return begin;
+  };
+  const std::int64_t list_bytes = num_indices * format.value_bytes();
+  const std::int64_t spare_bytes = sort_needs_spare(format) ? list_bytes : 0;
+  workspace->spare_keys = take(spare_bytes);
+  workspace->spare_positions = take(spare_bytes);
+  workspace->keys = take(list_bytes);
+  workspace->positions = take(list_bytes);
+  ROWLANE_RETURN_IF_ERROR(sort_pairs_temp_bytes(num_indices, format, &workspace->temp_bytes));
+  workspace->temp = take(workspace->temp_bytes);
+  workspace->total_bytes = offset;
+  return {};
+}
+
+void place_in_workspace(const SortWorkspace& plan, void* workspace, SortPairsArgs* args) {
+  auto* const base = static_cast<char*>(workspace);
+  args->spare_keys = base + plan.spare_keys;
+  args->spare_positions = base + plan.spare_positions;
+  args->keys = base + plan.keys;
+  args->positions = base + plan.positions;
+  args->temp = base + plan.temp;
+  args->temp_bytes = plan.temp_bytes;
+}
+
 Status sort_pairs(const SortPairsArgs& args, Stream stream) {
   if (args.num_indices == 0) {
     return {};

@@ -57,6 +57,23 @@ bool sort_needs_spare(PairFormat format);
 // The size of SortPairsArgs::temp.
 Status sort_pairs_temp_bytes(std::int64_t num_indices, PairFormat format, std::int64_t* bytes);
 
+// Where each part of what a sort needs starts, in bytes, and its size: the pairs, a copy of them if
+// sort_needs_spare(), and the sort's own needs.
+struct SortWorkspace {
+  std::int64_t spare_keys = 0;
+  std::int64_t spare_positions = 0;
+  std::int64_t keys = 0;
+  std::int64_t positions = 0;
+  std::int64_t temp = 0;
+  std::int64_t temp_bytes = 0;
+  std::int64_t total_bytes = 0;  // a multiple of 256
+};
+
+Status plan_sort_workspace(std::int64_t num_indices, PairFormat format, SortWorkspace* workspace);
+
+// Points `args` to the parts of a workspace, which is 256-byte aligned.
+void place_in_workspace(const SortWorkspace& plan, void* workspace, SortPairsArgs* args);
+
 // Asynchronous on `stream`. Every method gives the same order.
 Status sort_pairs(const SortPairsArgs& args, Stream stream);
 

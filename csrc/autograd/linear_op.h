@@ -7,20 +7,28 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/saved_variable.h>
+#include <torch/csrc/dynamo/compiled_autograd.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <type_traits>
 #include <utility>
+#include <vector>
+
+#include "csrc/autograd/keep_coalesced.h"
 
 namespace rowlane::autograd {
 
 // A node of the graph that applies a transposed op to the incoming gradient.
 //
-// Transpose is a struct with
-//   static constexpr const char* kName;                                  the node's name in graphs
-//   and messages at::Tensor apply(const at::Tensor& grad, const at::Tensor& indices)  through
-//   dispatcher ops, so that it is
-//                                                                        differentiable itself
+// Transpose is a struct of SymInts, optional SymInts, bools and strings, with
+//   static constexpr const char* kName   the node's name in graphs and messages
+//   at::Tensor apply(const at::Tensor& grad, const at::Tensor& indices) const
+//                                        through dispatcher ops, so that it is differentiable
+//                                        itself
+//   auto fields()                        references to all that apply() uses, as std::tie()
 template <typename Transpose>
 class LinearOpNode : public torch::autograd::Node {
  public:
@@ -33,12 +41,67 @@ class LinearOpNode : public torch::autograd::Node {
     if (!grads[0].defined() || !task_should_compute_output(0)) {
       return {at::Tensor()};
     }
-    return {transpose_.apply(grads[0], indices_.unpack())};
+    at::Tensor grad = transpose_.apply(grads[0], indices_.unpack());
+    if (grad.is_sparse() && grad.is_coalesced()) {
+      keep_coalesced(next_edge(0), grad);
+    }
+    return {std::move(grad)};
   }
 
   void release_variables() override { indices_.reset_data(); }
 
+  // Compiled autograd: what its cache depends on, and a call of apply_to() in its graph.
+  void compiled_args(torch::dynamo::autograd::CompiledNodeArgs& args) const override {
+    args.collect(indices_, /*is_output=*/false);
+    Transpose transpose = transpose_;
+    std::apply([&](const auto&... field) { (args.collect(field), ...); }, transpose.fields());
+  }
+
+  torch::autograd::variable_list apply_with_saved(
+      const torch::autograd::variable_list& grads,
+      torch::dynamo::autograd::SwapSavedVariables& saved) override {
+    namespace dynamo = torch::dynamo::autograd;
+    saved.before(indices_);
+    std::apply([&](auto&... field) { (saved.before(field), ...); }, transpose_.fields());
+    dynamo::PackedArgs packed;
+    packed.pack(indices_.unpack());
+    std::apply([&](const auto&... field) { (packed.pack(field), ...); }, transpose_.fields());
+    std::vector<at::TypePtr> types{at::TensorType::get()};
+    std::apply(
+        [&](const auto&... field) {
+          (types.push_back(
+               dynamo::IValuePacker<std::remove_cvref_t<decltype(field)>>::packed_type()),
+           ...);
+        },
+        transpose_.fields());
+    const auto& compiler = dynamo::getPyCompilerInterface();
+    const std::string function =
+        compiler->bind_function(saved.get_py_compiler(), name(), &apply_to, std::move(types),
+                                /*is_custom_function=*/true, /*is_traceable=*/true);
+    auto result = compiler->call_function(
+        saved.get_py_compiler(), "apply_functional", function, grads, packed.vec(),
+        dynamo::IValuePacker<std::vector<std::optional<torch::autograd::InputMetadata>>>::pack(
+            dynamo::get_input_metadata(next_edges())));
+    saved.after(indices_);
+    std::apply([&](auto&... field) { (saved.after(field), ...); }, transpose_.fields());
+    return result;
+  }
+
  private:
+  // apply() with everything that it needs as arguments.
+  static torch::autograd::variable_list apply_to(const torch::autograd::variable_list& grads,
+                                                 const torch::autograd::ivalue_list& args) {
+    torch::dynamo::autograd::PackedArgs packed(args);
+    const auto indices = packed.unpack<at::Tensor>();
+    Transpose transpose;
+    std::apply(
+        [&](auto&... field) {
+          ((field = packed.unpack<std::remove_cvref_t<decltype(field)>>()), ...);
+        },
+        transpose.fields());
+    return {grads[0].defined() ? transpose.apply(grads[0], indices) : at::Tensor()};
+  }
+
   Transpose transpose_;
   torch::autograd::SavedVariable indices_;
 };

@@ -36,10 +36,11 @@ void gather_rows(const Rows& table, const IndexT* indices, std::int64_t num_indi
 }
 
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
-                     std::optional<std::int64_t> padding_idx, std::string_view algorithm) {
+                     std::optional<std::int64_t> padding_idx, bool /*scale_grad_by_freq*/,
+                     bool sparse, bool row_gradient, std::string_view algorithm) {
   constexpr const char* kOp = "rowlane::embedding";
-  ops::check_embedding(weight, indices, algorithm);
-  ops::check_padding_idx(kOp, padding_idx, weight.size(0));
+  ops::check_embedding(weight, indices, sparse, row_gradient, algorithm);
+  ops::check_rows(kOp, weight.size(0), padding_idx);
   check_algorithm_on_cpu(kOp, algorithm);
 
   const std::int64_t dim = weight.size(1);

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
 #include <vector>
 
+#include "csrc/cpu/elements.h"
 #include "csrc/cpu/empty_output.h"
 #include "csrc/cpu/group_rows.h"
 #include "csrc/cpu/indices.h"
@@ -20,19 +20,17 @@ namespace {
 constexpr std::int64_t kGrainElems = 32 << 10;
 
 template <typename ElemT>
-using Accum = std::conditional_t<std::is_same_v<ElemT, double>, double, float>;
-
-template <typename ElemT>
 class TableGradient {
  public:
   // grad_output [num_indices, dim], grad_table [num_rows, dim], which is overwritten.
   TableGradient(const RowGroups& groups, const ElemT* grad_output, ElemT* grad_table,
-                std::int64_t num_rows, std::int64_t dim)
+                std::int64_t num_rows, std::int64_t dim, bool scale_by_count)
       : groups_(groups),
         grad_output_(grad_output),
         grad_table_(grad_table),
         num_rows_(num_rows),
-        dim_(dim) {}
+        dim_(dim),
+        scale_by_count_(scale_by_count) {}
 
   // Every element is summed in order of position by one thread, so the result is the same for any
   // number of threads.
@@ -109,8 +107,9 @@ class TableGradient {
         scratch[c] += static_cast<Accum<ElemT>>(grad[c]);
       }
     }
+    const Accum<ElemT> divisor = static_cast<Accum<ElemT>>(scale_by_count_ ? count : 1);
     for (std::int64_t c = 0; c < columns; ++c) {
-      out[c] = static_cast<ElemT>(scratch[c]);
+      out[c] = static_cast<ElemT>(scratch[c] / divisor);
     }
   }
 
@@ -119,33 +118,15 @@ class TableGradient {
   ElemT* grad_table_;
   std::int64_t num_rows_;
   std::int64_t dim_;
+  bool scale_by_count_;
 };
-
-// Calls f<ElemT>(); the dtype has been checked.
-template <typename F>
-void dispatch_elem(at::ScalarType type, F&& f) {
-  switch (type) {
-    case at::kFloat:
-      f.template operator()<float>();
-      return;
-    case at::kDouble:
-      f.template operator()<double>();
-      return;
-    case at::kHalf:
-      f.template operator()<at::Half>();
-      return;
-    default:
-      f.template operator()<at::BFloat16>();
-      return;
-  }
-}
 
 at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& indices,
                               std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx,
-                              std::string_view algorithm) {
+                              bool scale_grad_by_freq, std::string_view algorithm) {
   constexpr const char* kOp = "rowlane::embedding_backward";
-  ops::check_embedding_backward(grad_output, indices, algorithm);
-  ops::check_padding_idx(kOp, padding_idx, num_embeddings);
+  ops::check_gradient(kOp, grad_output, indices, algorithm);
+  ops::check_rows(kOp, num_embeddings, padding_idx);
   check_algorithm_on_cpu(kOp, algorithm);
 
   const std::int64_t dim = grad_output.size(-1);
@@ -161,7 +142,8 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
   if (grad_table.numel() > 0) {
     dispatch_elem(grad.scalar_type(), [&]<typename ElemT>() {
       TableGradient<ElemT>(groups, grad.const_data_ptr<ElemT>(),
-                           grad_table.mutable_data_ptr<ElemT>(), num_embeddings, dim)
+                           grad_table.mutable_data_ptr<ElemT>(), num_embeddings, dim,
+                           scale_grad_by_freq)
           .compute();
     });
   }

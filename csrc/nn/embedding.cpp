@@ -2,34 +2,48 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <utility>
 
+#include "csrc/ops/embedding.h"
+
 namespace rowlane::nn {
+namespace {
+
+using torch::autograd::isDifferentiableType;
+
+constexpr const char* kName = "rowlane::nn::Embedding";
+
+}  // namespace
 
 EmbeddingImpl::EmbeddingImpl(EmbeddingOptions options) : options(std::move(options)) { reset(); }
 
 void EmbeddingImpl::reset() {
   const std::int64_t num_rows = options.num_embeddings();
   const std::int64_t dim = options.embedding_dim();
-  TORCH_CHECK_VALUE(num_rows >= 0 && dim >= 0,
-                    "rowlane::nn::Embedding: num_embeddings and embedding_dim must not be "
-                    "negative, got ",
-                    num_rows, " and ", dim);
+  TORCH_CHECK_VALUE(num_rows >= 0 && dim >= 0, kName,
+                    ": num_embeddings and embedding_dim must not be negative, got ", num_rows,
+                    " and ", dim);
   if (options.padding_idx().has_value()) {
-    const std::int64_t row = *options.padding_idx();
-    TORCH_CHECK_VALUE(row >= -num_rows && row < num_rows, "rowlane::nn::Embedding: padding_idx ",
-                      row, " is out of range for a table of ", num_rows, " rows");
-    options.padding_idx(row < 0 ? row + num_rows : row);
+    options.padding_idx(ops::wrap_padding_idx(kName, *options.padding_idx(), num_rows));
+  }
+  if (options.max_norm().has_value()) {
+    ops::check_norm(kName, *options.max_norm(), options.norm_type());
   }
   if (options._weight().defined()) {
-    TORCH_CHECK(options._weight().sizes() == at::IntArrayRef({num_rows, dim}),
-                "rowlane::nn::Embedding: _weight must have shape ",
-                at::IntArrayRef({num_rows, dim}), ", got ", options._weight().sizes());
+    TORCH_CHECK(options._weight().sizes() == at::IntArrayRef({num_rows, dim}), kName,
+                ": _weight must have shape ", at::IntArrayRef({num_rows, dim}), ", got ",
+                options._weight().sizes());
     // An alias, not the tensor itself: clone() replaces the data of what is registered here.
-    weight = register_parameter("weight", options._weight().detach());
+    const at::Tensor table = options._weight().detach();
+    weight = register_parameter("weight", table, isDifferentiableType(table.scalar_type()));
   } else {
-    weight = register_parameter("weight", at::empty({num_rows, dim}));
+    TORCH_CHECK_TYPE(!options.dtype().has_value() || isDifferentiableType(*options.dtype()), kName,
+                     ": dtype must be floating point or complex, got ", *options.dtype());
+    weight = register_parameter(
+        "weight", at::empty({num_rows, dim},
+                            at::TensorOptions().device(options.device()).dtype(options.dtype())));
     reset_parameters();
   }
 }
@@ -48,6 +62,21 @@ void EmbeddingImpl::pretty_print(std::ostream& stream) const {
   if (options.padding_idx().has_value()) {
     stream << ", padding_idx=" << *options.padding_idx();
   }
+  if (options.max_norm().has_value()) {
+    stream << ", max_norm=" << *options.max_norm();
+  }
+  if (options.norm_type() != 2) {
+    stream << ", norm_type=" << options.norm_type();
+  }
+  if (options.scale_grad_by_freq()) {
+    stream << ", scale_grad_by_freq=true";
+  }
+  if (options.sparse()) {
+    stream << ", sparse=true";
+  }
+  if (options.row_gradient()) {
+    stream << ", row_gradient=true";
+  }
   if (options.algorithm() != BackwardAlgorithm::kAuto) {
     stream << ", algorithm=" << to_string(options.algorithm());
   }
@@ -55,9 +84,15 @@ void EmbeddingImpl::pretty_print(std::ostream& stream) const {
 }
 
 at::Tensor EmbeddingImpl::forward(const at::Tensor& indices) {
-  return rowlane::embedding(
-      weight, indices,
-      EmbeddingFuncOptions().padding_idx(options.padding_idx()).algorithm(options.algorithm()));
+  return rowlane::embedding(weight, indices,
+                            EmbeddingFuncOptions()
+                                .padding_idx(options.padding_idx())
+                                .max_norm(options.max_norm())
+                                .norm_type(options.norm_type())
+                                .scale_grad_by_freq(options.scale_grad_by_freq())
+                                .sparse(options.sparse())
+                                .row_gradient(options.row_gradient())
+                                .algorithm(options.algorithm()));
 }
 
 Embedding Embedding::from_pretrained(const at::Tensor& embeddings,
@@ -69,7 +104,18 @@ Embedding Embedding::from_pretrained(const at::Tensor& embeddings,
   Embedding embedding(EmbeddingOptions(embeddings.size(0), embeddings.size(1))
                           ._weight(embeddings)
                           .padding_idx(options.padding_idx())
+                          .max_norm(options.max_norm())
+                          .norm_type(options.norm_type())
+                          .scale_grad_by_freq(options.scale_grad_by_freq())
+                          .sparse(options.sparse())
+                          .row_gradient(options.row_gradient())
                           .algorithm(options.algorithm()));
+  if (!options.freeze()) {
+    TORCH_CHECK_TYPE(isDifferentiableType(embeddings.scalar_type()),
+                     "rowlane::nn::Embedding::from_pretrained: freeze must be true for embeddings "
+                     "that are neither floating point nor complex, got ",
+                     embeddings.scalar_type());
+  }
   embedding->weight.set_requires_grad(!options.freeze());
   return embedding;
 }

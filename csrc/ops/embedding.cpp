@@ -1,131 +1,84 @@
 #include "csrc/ops/embedding.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
-
-#include <array>
-#include <utility>
+#include <ATen/core/grad_mode.h>
 
 namespace rowlane {
+
+at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
+                     const EmbeddingFuncOptions& options) {
+  constexpr std::string_view kOp = "rowlane::embedding";
+  ops::LookUp look_up{.scale_grad_by_freq = options.scale_grad_by_freq(),
+                      .sparse = options.sparse(),
+                      .row_gradient = options.row_gradient(),
+                      .algorithm = std::string(to_string(options.algorithm()))};
+  if (options.padding_idx().has_value()) {
+    TORCH_CHECK(weight.dim() == 2, kOp,
+                ": weight must be 2-D [num_embeddings, embedding_dim], got shape ", weight.sizes());
+    look_up.padding_idx = ops::wrap_padding_idx(kOp, *options.padding_idx(), weight.size(0));
+  }
+  if (options.max_norm().has_value()) {
+    ops::check_renorm(kOp, weight, indices, *options.max_norm(), options.norm_type());
+    const at::NoGradGuard no_grad;
+    // A refused call changes nothing, so what else may be wrong with it comes first.
+    const at::Tensor table = weight.detach();
+    ops::embedding(table, indices.reshape(-1).narrow(0, 0, 0), look_up);
+    ops::embedding_renorm_(table, indices, *options.max_norm(), options.norm_type());
+  }
+  return ops::embedding(weight, indices, look_up);
+}
+
+namespace ops {
 namespace {
-
-constexpr std::array<std::pair<std::string_view, BackwardAlgorithm>, 4> kAlgorithms{{
-    {"auto", BackwardAlgorithm::kAuto},
-    {"atomic", BackwardAlgorithm::kAtomic},
-    {"sorted", BackwardAlgorithm::kSorted},
-    {"small", BackwardAlgorithm::kSmall},
-}};
-
-void check_indices_tensor(std::string_view op, const at::Tensor& indices) {
-  TORCH_CHECK_TYPE(indices.scalar_type() == at::kLong || indices.scalar_type() == at::kInt, op,
-                   ": indices must be int32 or int64, got ", indices.scalar_type());
-}
-
-void check_same_device(std::string_view op, std::string_view name, const at::Tensor& tensor,
-                       const at::Tensor& indices) {
-  TORCH_CHECK(tensor.device() == indices.device(), op, ": ", name,
-              " and indices must be on the same device, got ", tensor.device(), " and ",
-              indices.device());
-}
 
 template <typename Signature>
 c10::TypedOperatorHandle<Signature> find_op(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
+using SummingBackward = at::Tensor(const at::Tensor&, const at::Tensor&, c10::SymInt,
+                                   std::optional<c10::SymInt>, bool, std::string_view);
+
 }  // namespace
 
-std::string_view to_string(BackwardAlgorithm algorithm) {
-  for (const auto& [name, value] : kAlgorithms) {
-    if (value == algorithm) {
-      return name;
-    }
-  }
-  TORCH_CHECK_VALUE(false,
-                    "rowlane::to_string: not a BackwardAlgorithm: ", static_cast<int>(algorithm));
-}
-
-at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
-                     const EmbeddingFuncOptions& options) {
-  std::optional<c10::SymInt> padding_idx;
-  if (options.padding_idx().has_value()) {
-    TORCH_CHECK(
-        weight.dim() == 2,
-        "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape ",
-        weight.sizes());
-    const std::int64_t num_rows = weight.size(0);
-    const std::int64_t row = *options.padding_idx();
-    TORCH_CHECK_VALUE(row >= -num_rows && row < num_rows, "rowlane::embedding: padding_idx ", row,
-                      " is out of range for a table of ", num_rows, " rows");
-    padding_idx = row < 0 ? row + num_rows : row;
-  }
-  return ops::embedding(weight, indices, padding_idx, to_string(options.algorithm()));
-}
-
-namespace ops {
-
-at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
-                     const std::optional<c10::SymInt>& padding_idx, std::string_view algorithm) {
+at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices, const LookUp& look_up) {
   static const auto op =
-      find_op<at::Tensor(const at::Tensor&, const at::Tensor&, std::optional<c10::SymInt>,
-                         std::string_view)>("rowlane::embedding");
-  return op.call(weight, indices, padding_idx, algorithm);
+      find_op<at::Tensor(const at::Tensor&, const at::Tensor&, std::optional<c10::SymInt>, bool,
+                         bool, bool, std::string_view)>("rowlane::embedding");
+  return op.call(weight, indices, look_up.padding_idx, look_up.scale_grad_by_freq, look_up.sparse,
+                 look_up.row_gradient, look_up.algorithm);
 }
 
 at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& indices,
-                              const c10::SymInt& num_embeddings,
-                              const std::optional<c10::SymInt>& padding_idx,
-                              std::string_view algorithm) {
+                              const c10::SymInt& num_embeddings, const LookUp& look_up) {
+  static const auto op = find_op<SummingBackward>("rowlane::embedding_backward");
+  return op.call(grad_output, indices, num_embeddings, look_up.padding_idx,
+                 look_up.scale_grad_by_freq, look_up.algorithm);
+}
+
+at::Tensor embedding_sparse_backward(const at::Tensor& grad_output, const at::Tensor& indices,
+                                     const c10::SymInt& num_embeddings, const LookUp& look_up) {
+  constexpr const char* kOp = "rowlane::embedding_sparse_backward";
+  TORCH_CHECK_VALUE(!look_up.scale_grad_by_freq, kOp,
+                    ": sparse gradients are not summed, so scale_grad_by_freq must be false; "
+                    "row_gradient gives summed ones");
   static const auto op = find_op<at::Tensor(const at::Tensor&, const at::Tensor&, c10::SymInt,
-                                            std::optional<c10::SymInt>, std::string_view)>(
-      "rowlane::embedding_backward");
-  return op.call(grad_output, indices, num_embeddings, padding_idx, algorithm);
+                                            std::optional<c10::SymInt>)>(kOp);
+  return op.call(grad_output, indices, num_embeddings, look_up.padding_idx);
 }
 
-void check_embedding(const at::Tensor& weight, const at::Tensor& indices,
-                     std::string_view algorithm) {
-  constexpr std::string_view kOp = "rowlane::embedding";
-  TORCH_CHECK(weight.dim() == 2, kOp,
-              ": weight must be 2-D [num_embeddings, embedding_dim], got shape ",
-              weight.sym_sizes());
-  TORCH_CHECK(weight.layout() == at::kStrided, kOp, ": weight must be a dense tensor, got layout ",
-              weight.layout());
-  check_indices_tensor(kOp, indices);
-  check_same_device(kOp, "weight", weight, indices);
-  parse_algorithm(kOp, algorithm);
+at::Tensor embedding_row_gradient(const at::Tensor& grad_output, const at::Tensor& indices,
+                                  const c10::SymInt& num_embeddings, const LookUp& look_up) {
+  static const auto op = find_op<SummingBackward>("rowlane::embedding_row_gradient");
+  return op.call(grad_output, indices, num_embeddings, look_up.padding_idx,
+                 look_up.scale_grad_by_freq, look_up.algorithm);
 }
 
-void check_embedding_backward(const at::Tensor& grad_output, const at::Tensor& indices,
-                              std::string_view algorithm) {
-  constexpr std::string_view kOp = "rowlane::embedding_backward";
-  const at::ScalarType type = grad_output.scalar_type();
-  TORCH_CHECK_TYPE(
-      type == at::kFloat || type == at::kDouble || type == at::kHalf || type == at::kBFloat16, kOp,
-      ": grad_output must be float32, float64, float16 or bfloat16, got ", type);
-  check_indices_tensor(kOp, indices);
-  TORCH_CHECK(grad_output.dim() == indices.dim() + 1 &&
-                  grad_output.sym_sizes().slice(0, static_cast<std::size_t>(indices.dim())) ==
-                      indices.sym_sizes(),
-              kOp, ": grad_output must have the shape of indices and one more dim, got ",
-              grad_output.sym_sizes(), " and indices ", indices.sym_sizes());
-  check_same_device(kOp, "grad_output", grad_output, indices);
-  parse_algorithm(kOp, algorithm);
-}
-
-void check_padding_idx(std::string_view op, std::optional<std::int64_t> padding_idx,
-                       std::int64_t num_rows) {
-  TORCH_CHECK_VALUE(!padding_idx || (*padding_idx >= 0 && *padding_idx < num_rows), op,
-                    ": padding_idx ", *padding_idx, " is out of range for a table of ", num_rows,
-                    " rows");
-}
-
-BackwardAlgorithm parse_algorithm(std::string_view op, std::string_view algorithm) {
-  for (const auto& [name, value] : kAlgorithms) {
-    if (name == algorithm) {
-      return value;
-    }
-  }
-  TORCH_CHECK_VALUE(false, op, ": algorithm must be 'auto', 'atomic', 'sorted' or 'small', got '",
-                    algorithm, "'");
+void embedding_renorm_(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
+                       double norm_type) {
+  static const auto op = find_op<void(const at::Tensor&, const at::Tensor&, double, double)>(
+      "rowlane::embedding_renorm_");
+  op.call(weight, indices, max_norm, norm_type);
 }
 
 std::vector<std::int64_t> output_sizes(const at::Tensor& indices, std::int64_t dim) {

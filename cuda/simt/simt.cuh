@@ -28,6 +28,7 @@
 //   shfl shfl_up shfl_down shfl_xor (mask, value, lane or delta, width = 32)
 //   ballot any all match_any (mask, predicate or value)
 //   popc ffs clz (uint32_t)
+//   sqrt pow (float, double)
 //   half bfloat16 Accum<T> to_accum(value) from_accum<T>(accum)
 //                           to nearest even
 //

@@ -4,3 +4,4 @@
 #include "rowlane/embedding.h"
 #include "rowlane/index_errors.h"
 #include "rowlane/nn/embedding.h"
+#include "rowlane/nn/functional/embedding.h"

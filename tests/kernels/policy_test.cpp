@@ -117,9 +117,9 @@ TEST(BackwardWorkspace, HoldsThePairsAndTwoRowsPerShare) {
   BackwardWorkspace plan;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
   ASSERT_TRUE(plan_backward_workspace(problem, policy, &plan).ok());
-  EXPECT_EQ(plan.keys - plan.spare_keys, 2 * 10240 * 4);
-  EXPECT_EQ(plan.sort_temp - plan.keys, 2 * 10240 * 4);
-  EXPECT_EQ(plan.sort_temp_bytes, 20 * 1024 * 4);  // tiles and digits
+  EXPECT_EQ(plan.sort.keys - plan.sort.spare_keys, 2 * 10240 * 4);
+  EXPECT_EQ(plan.sort.temp - plan.sort.keys, 2 * 10240 * 4);
+  EXPECT_EQ(plan.sort.temp_bytes, 20 * 1024 * 4);  // tiles and digits
   const std::int64_t blocks = policy.segments.shares;
   EXPECT_EQ(plan.total_bytes - plan.segments,
             segment_workspace_bytes(policy.segments, 64, ElemType::kFloat32));

@@ -43,6 +43,16 @@ TEST_P(Autograd, SecondDerivativeWithPaddingPassesGradgradcheck) {
       [&](const auto& weight) { return rowlane::embedding(weight, indices, options); }, table));
 }
 
+// torch's own second derivative ignores the scaling.
+TEST_P(Autograd, SecondDerivativeScaledByFrequencyPassesGradgradcheck) {
+  for (const std::optional<std::int64_t>& padding :
+       {std::optional<std::int64_t>(), std::optional<std::int64_t>(2)}) {
+    const auto options = EmbeddingFuncOptions().scale_grad_by_freq(true).padding_idx(padding);
+    EXPECT_TRUE(gradgradcheck(
+        [&](const auto& weight) { return rowlane::embedding(weight, indices, options); }, table));
+  }
+}
+
 TEST_P(Autograd, ThirdDerivativeOfACubeIsExact) {
   const auto weight = table.clone().requires_grad_();
   auto value = rowlane::embedding(weight, indices).pow(3).sum();
@@ -58,15 +68,17 @@ TEST_P(Autograd, BackwardOpIsDifferentiableByItself) {
   const auto op = c10::Dispatcher::singleton()
                       .findSchemaOrThrow("rowlane::embedding_backward", "")
                       .typed<torch::Tensor(const torch::Tensor&, const torch::Tensor&, c10::SymInt,
-                                           std::optional<c10::SymInt>, std::string_view)>();
+                                           std::optional<c10::SymInt>, bool, std::string_view)>();
   const auto grad_output = torch::randn({2, 3, 4}, table.options());
   for (const std::optional<c10::SymInt>& padding :
        {std::optional<c10::SymInt>(), std::optional<c10::SymInt>(2)}) {
-    const auto function = [&](const auto& grad) {
-      return op.call(grad, indices, 5, padding, "auto");
-    };
-    EXPECT_TRUE(gradcheck(function, grad_output));
-    EXPECT_TRUE(gradgradcheck(function, grad_output));
+    for (const bool scale : {false, true}) {
+      const auto function = [&](const auto& grad) {
+        return op.call(grad, indices, 5, padding, scale, "auto");
+      };
+      EXPECT_TRUE(gradcheck(function, grad_output));
+      EXPECT_TRUE(gradgradcheck(function, grad_output));
+    }
   }
 }
 

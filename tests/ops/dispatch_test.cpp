@@ -15,26 +15,40 @@ c10::OperatorHandle op(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
 }
 
+std::string schema(const char* name) {
+  std::ostringstream text;
+  text << op(name).schema();
+  return text.str();
+}
+
 TEST(Dispatch, SchemasAreWhatTheDocumentationSays) {
-  std::ostringstream forward;
-  forward << op("rowlane::embedding").schema();
-  EXPECT_EQ(forward.str(),
-            "rowlane::embedding(Tensor weight, Tensor indices, SymInt? padding_idx=None, str "
+  EXPECT_EQ(schema("rowlane::embedding"),
+            "rowlane::embedding(Tensor weight, Tensor indices, SymInt? padding_idx=None, bool "
+            "scale_grad_by_freq=False, bool sparse=False, bool row_gradient=False, str "
             "algorithm=\"auto\") -> Tensor");
-  std::ostringstream backward;
-  backward << op("rowlane::embedding_backward").schema();
-  EXPECT_EQ(backward.str(),
+  EXPECT_EQ(schema("rowlane::embedding_backward"),
             "rowlane::embedding_backward(Tensor grad_output, Tensor indices, SymInt "
-            "num_embeddings, SymInt? padding_idx=None, str algorithm=\"auto\") -> Tensor");
+            "num_embeddings, SymInt? padding_idx=None, bool scale_grad_by_freq=False, str "
+            "algorithm=\"auto\") -> Tensor");
+  EXPECT_EQ(schema("rowlane::embedding_sparse_backward"),
+            "rowlane::embedding_sparse_backward(Tensor grad_output, Tensor indices, SymInt "
+            "num_embeddings, SymInt? padding_idx=None) -> Tensor");
+  EXPECT_EQ(schema("rowlane::embedding_row_gradient"),
+            "rowlane::embedding_row_gradient(Tensor grad_output, Tensor indices, SymInt "
+            "num_embeddings, SymInt? padding_idx=None, bool scale_grad_by_freq=False, str "
+            "algorithm=\"auto\") -> Tensor");
+  EXPECT_EQ(schema("rowlane::embedding_renorm_"),
+            "rowlane::embedding_renorm_(Tensor(a!) weight, Tensor indices, float max_norm, float "
+            "norm_type=2.) -> ()");
 }
 
 TEST(Dispatch, EveryOpHasEveryKernel) {
-  for (const char* name : {"rowlane::embedding", "rowlane::embedding_backward"}) {
-    for (const auto key : {c10::DispatchKey::CPU, c10::DispatchKey::Meta,
-                           c10::DispatchKey::AutogradCPU, c10::DispatchKey::AutogradCUDA}) {
-      EXPECT_TRUE(op(name).hasKernelForDispatchKey(key) ||
-                  op(name).hasKernelForDispatchKey(c10::DispatchKey::Autograd))
-          << name << " " << key;
+  for (const char* name :
+       {"rowlane::embedding", "rowlane::embedding_backward", "rowlane::embedding_sparse_backward",
+        "rowlane::embedding_row_gradient", "rowlane::embedding_renorm_"}) {
+    for (const auto key :
+         {c10::DispatchKey::CPU, c10::DispatchKey::Meta, c10::DispatchKey::Autograd}) {
+      EXPECT_TRUE(op(name).hasKernelForDispatchKey(key)) << name << " " << key;
     }
 #ifdef ROWLANE_TEST_CUDA
     EXPECT_NE(op(name).hasKernelForDispatchKey(c10::DispatchKey::CUDA), cpu_is_emulated_device())
@@ -46,7 +60,7 @@ TEST(Dispatch, EveryOpHasEveryKernel) {
 TEST(Dispatch, BoxedCallsTakeDefaults) {
   const auto table = torch::randn({4, 3});
   const auto indices = torch::tensor({3, 1}, torch::kLong);
-  torch::jit::Stack stack{table, indices, c10::IValue(), "auto"};
+  torch::jit::Stack stack{table, indices, c10::IValue(), false, false, false, "auto"};
   op("rowlane::embedding").callBoxed(&stack);
   ASSERT_EQ(stack.size(), 1);
   EXPECT_TRUE(bit_equal(stack[0].toTensor(), table.index_select(0, indices)));
@@ -63,6 +77,23 @@ TEST(Dispatch, MetaTensorsGiveShapesWithoutData) {
   const auto grad = torch::autograd::grad({rows}, {weight}, {torch::empty_like(rows)})[0];
   EXPECT_EQ(grad.sizes(), weight.sizes());
   EXPECT_EQ(grad.scalar_type(), torch::kBFloat16);
+}
+
+TEST(Dispatch, MetaTensorsGiveSparseGradients) {
+  const auto options = torch::TensorOptions(torch::kMeta);
+  const auto weight = torch::empty({20, 4}, options).requires_grad_();
+  const auto indices = torch::empty({3, 2}, options.dtype(torch::kInt));
+  for (const bool row_gradient : {false, true}) {
+    const auto rows = rowlane::embedding(
+        weight, indices, EmbeddingFuncOptions().sparse(!row_gradient).row_gradient(row_gradient));
+    const auto grad = torch::autograd::grad({rows}, {weight}, {torch::empty_like(rows)})[0];
+    EXPECT_TRUE(grad.is_meta());
+    EXPECT_EQ(grad.layout(), torch::kSparse);
+    EXPECT_EQ(grad.is_coalesced(), row_gradient);
+    EXPECT_EQ(grad.sizes(), weight.sizes());
+    EXPECT_EQ(grad.scalar_type(), torch::kFloat);
+    EXPECT_EQ(grad._values().sizes(), torch::IntArrayRef({6, 4}));
+  }
 }
 
 TEST(Dispatch, InferenceModeWorks) {

@@ -36,8 +36,9 @@ torch::Tensor call_backward(const torch::Tensor& grad_output, const torch::Tenso
       c10::Dispatcher::singleton()
           .findSchemaOrThrow("rowlane::embedding_backward", "")
           .typed<torch::Tensor(const torch::Tensor&, const torch::Tensor&, c10::SymInt,
-                               std::optional<c10::SymInt>, std::string_view)>();
-  return op.call(grad_output, indices, num_rows, std::move(padding_idx), algorithm);
+                               std::optional<c10::SymInt>, bool, std::string_view)>();
+  return op.call(grad_output, indices, num_rows, std::move(padding_idx),
+                 /*scale_grad_by_freq=*/false, algorithm);
 }
 
 // The CPU backend checks every index; device code reads nothing and goes on.

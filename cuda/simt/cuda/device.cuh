@@ -55,6 +55,11 @@ ROWLANE_DEVICE int popc(std::uint32_t x) { return __popc(x); }
 ROWLANE_DEVICE int ffs(std::uint32_t x) { return __ffs(static_cast<int>(x)); }
 ROWLANE_DEVICE int clz(std::uint32_t x) { return __clz(static_cast<int>(x)); }
 
+ROWLANE_DEVICE float sqrt(float x) { return ::sqrtf(x); }
+ROWLANE_DEVICE double sqrt(double x) { return ::sqrt(x); }
+ROWLANE_DEVICE float pow(float x, float y) { return ::powf(x, y); }
+ROWLANE_DEVICE double pow(double x, double y) { return ::pow(x, y); }
+
 template <typename T>
 ROWLANE_DEVICE T shfl(std::uint32_t mask, T value, int lane, int width = kWarpSize) {
   return __shfl_sync(mask, value, lane, width);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -42,6 +43,9 @@ inline void fence_system() { fence_device(); }
 inline int popc(std::uint32_t x) { return std::popcount(x); }
 inline int ffs(std::uint32_t x) { return x == 0 ? 0 : std::countr_zero(x) + 1; }
 inline int clz(std::uint32_t x) { return std::countl_zero(x); }
+
+using std::pow;
+using std::sqrt;
 
 namespace emulated {
 

@@ -1,6 +1,8 @@
 // rowlane::nn::Embedding: the module, a drop-in for torch::nn::Embedding.
 #pragma once
 
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 #include <torch/nn/cloneable.h>
 #include <torch/nn/pimpl.h>
 
@@ -23,17 +25,31 @@ struct ROWLANE_EXPORT EmbeddingOptions {
   TORCH_ARG(std::int64_t, embedding_dim);
   // This row starts as zeros and never gets a gradient; a negative value counts from the end.
   TORCH_ARG(std::optional<std::int64_t>, padding_idx) = std::nullopt;
+  // These six as in rowlane::EmbeddingFuncOptions.
+  TORCH_ARG(std::optional<double>, max_norm) = std::nullopt;
+  TORCH_ARG(double, norm_type) = 2.;
+  TORCH_ARG(bool, scale_grad_by_freq) = false;
+  TORCH_ARG(bool, sparse) = false;
+  TORCH_ARG(bool, row_gradient) = false;
+  TORCH_ARG(BackwardAlgorithm, algorithm) = BackwardAlgorithm::kAuto;
   // The table itself, [num_embeddings, embedding_dim], instead of a new one drawn from N(0, 1).
   TORCH_ARG(at::Tensor, _weight) = {};
-  // How the gradient is computed.
-  TORCH_ARG(BackwardAlgorithm, algorithm) = BackwardAlgorithm::kAuto;
+  // Where a new table is made, and of what; torch's defaults if not given.
+  TORCH_ARG(std::optional<at::Device>, device) = std::nullopt;
+  TORCH_ARG(std::optional<at::ScalarType>, dtype) = std::nullopt;
 };
 
 // Options of rowlane::nn::Embedding::from_pretrained.
 struct ROWLANE_EXPORT EmbeddingFromPretrainedOptions {
   // Without a gradient.
   TORCH_ARG(bool, freeze) = true;
+  // These seven as in EmbeddingOptions.
   TORCH_ARG(std::optional<std::int64_t>, padding_idx) = std::nullopt;
+  TORCH_ARG(std::optional<double>, max_norm) = std::nullopt;
+  TORCH_ARG(double, norm_type) = 2.;
+  TORCH_ARG(bool, scale_grad_by_freq) = false;
+  TORCH_ARG(bool, sparse) = false;
+  TORCH_ARG(bool, row_gradient) = false;
   TORCH_ARG(BackwardAlgorithm, algorithm) = BackwardAlgorithm::kAuto;
 };
 
@@ -43,8 +59,8 @@ class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> 
  public:
   EmbeddingImpl(std::int64_t num_embeddings, std::int64_t embedding_dim)
       : EmbeddingImpl(EmbeddingOptions(num_embeddings, embedding_dim)) {}
-  // Throws c10::Error when padding_idx is out of range or _weight has another shape than the
-  // options.
+  // Throws c10::Error when a size is negative, padding_idx or max_norm is out of range, dtype can't
+  // be drawn from N(0, 1), or _weight has another shape than the options.
   explicit EmbeddingImpl(EmbeddingOptions options);
 
   void reset() override;
@@ -52,7 +68,7 @@ class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> 
   void reset_parameters();
   void pretty_print(std::ostream& stream) const override;
 
-  // See rowlane::embedding. indices [*] -> [*, embedding_dim].
+  // See rowlane::embedding. indices [*] -> [*, embedding_dim]. With max_norm it changes `weight`.
   at::Tensor forward(const at::Tensor& indices);
 
   EmbeddingOptions options;

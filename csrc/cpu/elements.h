@@ -1,0 +1,33 @@
+// Element types that arithmetic is done on.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <type_traits>
+
+namespace rowlane::cpu {
+
+// What sums are accumulated in.
+template <typename ElemT>
+using Accum = std::conditional_t<std::is_same_v<ElemT, double>, double, float>;
+
+// Calls f<ElemT>(); the dtype has been checked.
+template <typename F>
+void dispatch_elem(at::ScalarType type, F&& f) {
+  switch (type) {
+    case at::kFloat:
+      f.template operator()<float>();
+      return;
+    case at::kDouble:
+      f.template operator()<double>();
+      return;
+    case at::kHalf:
+      f.template operator()<at::Half>();
+      return;
+    default:
+      f.template operator()<at::BFloat16>();
+      return;
+  }
+}
+
+}  // namespace rowlane::cpu

@@ -1,0 +1,30 @@
+// The sparse gradient on the CPU.
+#include <torch/library.h>
+
+#include "csrc/cpu/indices.h"
+#include "csrc/ops/coo_gradient.h"
+#include "csrc/ops/embedding.h"
+
+namespace rowlane::cpu {
+namespace {
+
+at::Tensor embedding_sparse_backward(const at::Tensor& grad_output, const at::Tensor& indices,
+                                     std::int64_t num_embeddings,
+                                     std::optional<std::int64_t> padding_idx) {
+  constexpr const char* kOp = "rowlane::embedding_sparse_backward";
+  ops::check_gradient(kOp, grad_output, indices, "auto");
+  ops::check_rows(kOp, num_embeddings, padding_idx);
+  const at::Tensor index_list = indices.contiguous();
+  dispatch_index(index_list, [&]<typename IndexT>() {
+    check_indices<IndexT>(kOp, index_list, num_embeddings);
+  });
+  return ops::sparse_gradient(grad_output, index_list, num_embeddings, padding_idx);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(rowlane, CPU, m) {
+  m.impl("embedding_sparse_backward", &embedding_sparse_backward);
+}
+
+}  // namespace rowlane::cpu
