@@ -4,6 +4,7 @@ include(CMakePackageConfigHelpers)
 set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/rowlane")
 install(DIRECTORY include/rowlane DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(TARGETS rowlane rowlane_linked EXPORT rowlaneTargets)
+install(TARGETS rowlane_aten)
 install(EXPORT rowlaneTargets NAMESPACE rowlane:: DESTINATION "${_package_dir}")
 if(ROWLANE_CUDA)
   # Targets of their own, so that a project without torch can load them alone.

@@ -2,6 +2,9 @@
 // derivative in csrc/autograd. V rows of dim D.
 #include <torch/library.h>
 
+#include "rowlane/aten.h"
+#include "rowlane/index_errors.h"
+
 TORCH_LIBRARY(rowlane, m) {
   const std::vector<at::Tag> tags{at::Tag::pt2_compliant_tag};
 
@@ -33,4 +36,9 @@ TORCH_LIBRARY(rowlane, m) {
       "embedding_renorm_(Tensor(a!) weight, Tensor indices, float max_norm, float norm_type=2.)"
       " -> ()",
       tags);
+
+  // For programs in Python: include/rowlane/index_errors.h and aten.h
+  m.def("synchronize() -> ()", &rowlane::synchronize);
+  m.def("install_aten_kernels() -> ()", &rowlane::install_aten_kernels);
+  m.def("uninstall_aten_kernels() -> ()", &rowlane::uninstall_aten_kernels);
 }
