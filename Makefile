@@ -3,6 +3,7 @@
 # make traffic   count what the kernels move, on an emulated GPU            WORKLOADS=… DEVICE_MODEL=h100|a100|b200|l4 JSON=FILE
 # make gpu-report  on a machine with a GPU: test, measure, compare with the model of it
 # make examples  train on real data
+# make wheel      the Python package, built, installed into a fresh environment and tested there
 # make lint      formatting, static analysis, header self-containment       make format mends the formatting
 # make install   into PREFIX (default /usr/local)
 #
@@ -98,6 +99,25 @@ gpu-report: $(SETUP)
 examples: $(BUILD)/build.ninja data
 	@cmake --build $(BUILD) --target collab_filtering
 	@$(BUILD)/bin/collab_filtering --model both --seeds 3 $(ARGS)
+
+# The fresh environment takes torch and the test tools from .venv.
+WHEELS := build/results/wheels
+WHEEL_ENV := build/wheel-environment
+SETUP_PYTHON := build/.setup-python
+$(SETUP_PYTHON): scripts/setup.sh scripts/requirements-python.txt $(SETUP)
+	@scripts/setup.sh python $@
+
+.PHONY: wheel
+wheel: $(SETUP_PYTHON)
+	@rm -rf $(WHEELS) $(WHEEL_ENV)
+	@$(PYTHON) -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir $(WHEELS) \
+	  -C cmake.define.ROWLANE_CUDA=$(ROWLANE_CUDA) ./python_bindings_optional
+	@$(PYTHON) -m venv $(WHEEL_ENV)
+	@$(PYTHON) -c 'import site; print(site.getsitepackages()[0])' > \
+	  "$$($(WHEEL_ENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/torch_of_venv.pth"
+	@$(WHEEL_ENV)/bin/python -m pip install --quiet --no-deps $(WHEELS)/*.whl
+	@$(WHEEL_ENV)/bin/python -m pytest -q python_bindings_optional
+	@ls $(WHEELS)/*.whl
 
 .PHONY: install
 install: build

@@ -5,6 +5,14 @@ set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/rowlane")
 install(DIRECTORY include/rowlane DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(TARGETS rowlane rowlane_linked EXPORT rowlaneTargets)
 install(TARGETS rowlane_aten)
+if(SKBUILD)
+  # The Python package, beside torch's: whoever imports it has imported torch.
+  set_target_properties(rowlane rowlane_aten PROPERTIES
+    INSTALL_RPATH "$ORIGIN;$ORIGIN/../../torch/lib"
+    INSTALL_RPATH_USE_LINK_PATH OFF
+    VERSION "" SOVERSION "")
+  install(TARGETS rowlane rowlane_aten LIBRARY DESTINATION lib COMPONENT python)
+endif()
 install(EXPORT rowlaneTargets NAMESPACE rowlane:: DESTINATION "${_package_dir}")
 if(ROWLANE_CUDA)
   # Targets of their own, so that a project without torch can load them alone.

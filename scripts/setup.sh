@@ -2,6 +2,7 @@
 # Gets a machine ready to build Rowlane; a second run finds everything in place and does nothing.
 #   setup.sh STAMP        compilers and libraries from Debian, LibTorch and, if there is none, a CUDA toolkit in .venv
 #   setup.sh lint STAMP   the linters
+#   setup.sh python STAMP what builds and tests the Python package
 # Environment: ROWLANE_CUDA=OFF for no toolkit; Torch_DIR or CMAKE_PREFIX_PATH for a LibTorch of one's own;
 # CUDAToolkit_ROOT, CUDA_HOME or PATH for a toolkit of one's own.
 set -euo pipefail
@@ -86,6 +87,10 @@ main() {
     python_environment
     say "Installing clang-format and clang-tidy into .venv (0.2 GB on disk)"
     pip_install -r scripts/requirements-lint.txt
+  elif [ "${1:-}" = python ]; then
+    shift
+    say "Installing what builds and tests the Python package into .venv (0.2 GB on disk)"
+    pip_install -r scripts/requirements-python.txt
   else
     debian_packages g++ cmake ninja-build make git ca-certificates python3-venv \
       libgtest-dev libcli11-dev nlohmann-json3-dev
