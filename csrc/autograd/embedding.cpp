@@ -90,14 +90,6 @@ at::Tensor embedding_autograd(const at::Tensor& weight, const at::Tensor& indice
       });
 }
 
-// One of the three backward ops.
-template <typename Backward>
-at::Tensor record_backward(const at::Tensor& grad_output, const at::Tensor& indices,
-                           const LookUp& look_up, Backward&& backward) {
-  return autograd::record_linear_op(grad_output, indices, backward, backward,
-                                    [&] { return EmbeddingBackwardTranspose{look_up}; });
-}
-
 at::Tensor embedding_backward_autograd(const at::Tensor& grad_output, const at::Tensor& indices,
                                        c10::SymInt num_embeddings,
                                        std::optional<c10::SymInt> padding_idx,
@@ -105,18 +97,38 @@ at::Tensor embedding_backward_autograd(const at::Tensor& grad_output, const at::
   const LookUp look_up{.padding_idx = std::move(padding_idx),
                        .scale_grad_by_freq = scale_grad_by_freq,
                        .algorithm = std::string(algorithm)};
-  return record_backward(grad_output, indices, look_up, [&](const at::Tensor& grad) {
+  const auto backward = [&](const at::Tensor& grad) {
     return ops::embedding_backward(grad, indices, num_embeddings, look_up);
-  });
+  };
+  return autograd::record_linear_op(grad_output, indices, backward, backward,
+                                    [&] { return EmbeddingBackwardTranspose{look_up}; });
+}
+
+// A backward op whose result is a sparse tensor, which torch knows no tangents of.
+template <typename Backward>
+at::Tensor record_sparse_backward(std::string_view op, const at::Tensor& grad_output,
+                                  const at::Tensor& indices, const LookUp& look_up,
+                                  Backward&& backward) {
+  return autograd::record_linear_op(
+      grad_output, indices, backward,
+      [op](const at::Tensor& /*tangent*/) -> at::Tensor {
+        TORCH_CHECK_NOT_IMPLEMENTED(
+            false, op,
+            ": grad_output has a tangent, but a sparse gradient can't have one; forward-mode "
+            "derivatives of a gradient need a dense one");
+      },
+      [&] { return EmbeddingBackwardTranspose{look_up}; });
 }
 
 at::Tensor embedding_sparse_backward_autograd(const at::Tensor& grad_output,
                                               const at::Tensor& indices, c10::SymInt num_embeddings,
                                               std::optional<c10::SymInt> padding_idx) {
   const LookUp look_up{.padding_idx = std::move(padding_idx)};
-  return record_backward(grad_output, indices, look_up, [&](const at::Tensor& grad) {
-    return ops::embedding_sparse_backward(grad, indices, num_embeddings, look_up);
-  });
+  return record_sparse_backward("rowlane::embedding_sparse_backward", grad_output, indices, look_up,
+                                [&](const at::Tensor& grad) {
+                                  return ops::embedding_sparse_backward(grad, indices,
+                                                                        num_embeddings, look_up);
+                                });
 }
 
 at::Tensor embedding_row_gradient_autograd(const at::Tensor& grad_output, const at::Tensor& indices,
@@ -126,9 +138,11 @@ at::Tensor embedding_row_gradient_autograd(const at::Tensor& grad_output, const 
   const LookUp look_up{.padding_idx = std::move(padding_idx),
                        .scale_grad_by_freq = scale_grad_by_freq,
                        .algorithm = std::string(algorithm)};
-  return record_backward(grad_output, indices, look_up, [&](const at::Tensor& grad) {
-    return ops::embedding_row_gradient(grad, indices, num_embeddings, look_up);
-  });
+  return record_sparse_backward("rowlane::embedding_row_gradient", grad_output, indices, look_up,
+                                [&](const at::Tensor& grad) {
+                                  return ops::embedding_row_gradient(grad, indices, num_embeddings,
+                                                                     look_up);
+                                });
 }
 
 }  // namespace

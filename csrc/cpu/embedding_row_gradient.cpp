@@ -19,7 +19,7 @@ at::Tensor embedding_row_gradient(const at::Tensor& grad_output, const at::Tenso
   check_algorithm_on_cpu(kOp, algorithm);
   const auto [rows, sums] = row_gradient(kOp, grad_output, indices, num_embeddings,
                                          padding_idx.value_or(-1), scale_grad_by_freq);
-  return ops::coo_gradient(rows, sums, num_embeddings, /*is_coalesced=*/true);
+  return ops::row_gradient_tensor(rows, sums, num_embeddings);
 }
 
 }  // namespace

@@ -167,9 +167,8 @@ at::Tensor embedding_row_gradient(const at::Tensor& grad_output, const at::Tenso
       request, result);
   // A COO tensor knows its size, so the host has to.
   const auto num_slots = result.num_slots.item<std::int64_t>();
-  return ops::coo_gradient(result.row_numbers.narrow(0, 0, num_slots),
-                           result.rows_out.narrow(0, 0, num_slots), num_embeddings,
-                           /*is_coalesced=*/true);
+  return ops::row_gradient_tensor(result.row_numbers.narrow(0, 0, num_slots),
+                                  result.rows_out.narrow(0, 0, num_slots), num_embeddings);
 }
 
 at::Tensor embedding_sparse_backward(const at::Tensor& grad_output, const at::Tensor& indices,

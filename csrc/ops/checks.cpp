@@ -17,8 +17,6 @@ constexpr std::array<std::pair<std::string_view, BackwardAlgorithm>, 4> kAlgorit
 }};
 
 void check_indices(std::string_view op, const at::Tensor& indices) {
-  TORCH_CHECK(indices.layout() == at::kStrided, op, ": indices must be a dense tensor, got layout ",
-              indices.layout());
   TORCH_CHECK_TYPE(indices.scalar_type() == at::kLong || indices.scalar_type() == at::kInt, op,
                    ": indices must be int32 or int64, got ", indices.scalar_type());
 }
@@ -27,8 +25,6 @@ void check_table(std::string_view op, const at::Tensor& weight) {
   TORCH_CHECK(weight.dim() == 2, op,
               ": weight must be 2-D [num_embeddings, embedding_dim], got shape ",
               weight.sym_sizes());
-  TORCH_CHECK(weight.layout() == at::kStrided, op, ": weight must be a dense tensor, got layout ",
-              weight.layout());
 }
 
 void check_summable(std::string_view op, std::string_view name, const at::Tensor& tensor) {
@@ -78,8 +74,6 @@ void check_embedding(const at::Tensor& weight, const at::Tensor& indices, bool s
 
 void check_gradient(std::string_view op, const at::Tensor& grad_output, const at::Tensor& indices,
                     std::string_view algorithm) {
-  TORCH_CHECK(grad_output.layout() == at::kStrided, op,
-              ": grad_output must be a dense tensor, got layout ", grad_output.layout());
   check_summable(op, "grad_output", grad_output);
   check_indices(op, indices);
   TORCH_CHECK(grad_output.dim() == indices.dim() + 1 &&

@@ -8,10 +8,10 @@
 
 namespace rowlane::ops {
 
-// rows int64 [U] and values [U, D] as a tensor [num_embeddings, D] that shares their memory. The
-// rows are known to be in range, and to be ascending and unique if is_coalesced.
-at::Tensor coo_gradient(const at::Tensor& rows, const at::Tensor& values,
-                        std::int64_t num_embeddings, bool is_coalesced);
+// rows int64 [U], in range, ascending and unique, and values [U, D] as a coalesced tensor
+// [num_embeddings, D] that shares their memory.
+at::Tensor row_gradient_tensor(const at::Tensor& rows, const at::Tensor& values,
+                               std::int64_t num_embeddings);
 
 // The entries of grad_output [*, D] and indices [*] in their order, without those of padding_idx:
 // copies. An index out of range gives zeros for row 0, or nothing. On a GPU padding_idx costs a

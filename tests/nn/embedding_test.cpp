@@ -70,6 +70,132 @@ TEST(EmbeddingModule, PrintsItsOptionsLikeTorch) {
             "algorithm=sorted)");
 }
 
+TEST(EmbeddingModule, PrintsWhatTorchPrints) {
+  const auto like_torchs = [](const torch::nn::EmbeddingOptions& theirs,
+                              const EmbeddingOptions& mine) {
+    std::string text = printed(torch::nn::Embedding(theirs));
+    text.replace(0, std::string("torch").size(), "rowlane");
+    EXPECT_EQ(printed(Embedding(mine)), text);
+  };
+  like_torchs(torch::nn::EmbeddingOptions(10, 2).padding_idx(3).max_norm(2).norm_type(2.5),
+              EmbeddingOptions(10, 2).padding_idx(3).max_norm(2).norm_type(2.5));
+  like_torchs(torch::nn::EmbeddingOptions(4, 2).scale_grad_by_freq(true).padding_idx(-1),
+              EmbeddingOptions(4, 2).scale_grad_by_freq(true).padding_idx(-1));
+  like_torchs(torch::nn::EmbeddingOptions(4, 2).max_norm(0.5).sparse(true),
+              EmbeddingOptions(4, 2).max_norm(0.5).sparse(true));
+  EXPECT_EQ(printed(Embedding(EmbeddingOptions(4, 2).row_gradient(true))),
+            "rowlane::nn::Embedding(num_embeddings=4, embedding_dim=2, row_gradient=true)");
+}
+
+// Both modules with the same table; true options are set on both.
+struct Pair {
+  Embedding mine;
+  torch::nn::Embedding theirs;
+};
+
+Pair make_pair(bool scale, bool is_sparse, std::optional<double> max_norm) {
+  torch::manual_seed(4);
+  Pair pair{Embedding(EmbeddingOptions(9, 4)
+                          .padding_idx(-2)
+                          .max_norm(max_norm)
+                          .norm_type(3)
+                          .scale_grad_by_freq(scale)
+                          .sparse(is_sparse)),
+            torch::nn::Embedding(torch::nn::EmbeddingOptions(9, 4)
+                                     .padding_idx(-2)
+                                     .max_norm(max_norm)
+                                     .norm_type(3)
+                                     .scale_grad_by_freq(scale)
+                                     .sparse(is_sparse))};
+  const torch::NoGradGuard no_grad;
+  pair.theirs->weight.copy_(pair.mine->weight);
+  return pair;
+}
+
+TEST(EmbeddingModule, TrainsLikeTorchsWithEveryOption) {
+  const auto indices = torch::tensor({{1, 7, 1}, {0, 8, 1}}, torch::kLong);
+  for (const bool scale : {false, true}) {
+    for (const bool is_sparse : {false, true}) {
+      for (const std::optional<double>& max_norm :
+           {std::optional<double>(), std::optional<double>(0.7)}) {
+        if (scale && is_sparse) {
+          continue;  // refused by both
+        }
+        SCOPED_TRACE(::testing::Message() << scale << is_sparse << max_norm.value_or(-1));
+        auto [mine, theirs] = make_pair(scale, is_sparse, max_norm);
+        torch::optim::SGD my_optimizer(mine->parameters(), /*lr=*/0.1);
+        torch::optim::SGD their_optimizer(theirs->parameters(), /*lr=*/0.1);
+        for (int step = 0; step < 3; ++step) {
+          my_optimizer.zero_grad();
+          their_optimizer.zero_grad();
+          mine(indices).pow(2).sum().backward();
+          theirs(indices).pow(2).sum().backward();
+          my_optimizer.step();
+          their_optimizer.step();
+        }
+        EXPECT_TRUE(mine->weight.allclose(theirs->weight, 1e-5, 1e-6));
+      }
+    }
+  }
+}
+
+TEST(EmbeddingModule, RowGradientReachesTheParameter) {
+  Embedding module(EmbeddingOptions(9, 4).padding_idx(0).row_gradient(true));
+  module(torch::tensor({8, 0, 3, 3}, torch::kLong)).sum().backward();
+  const auto grad = module->weight.grad();
+  EXPECT_TRUE(grad.is_coalesced());
+  EXPECT_TRUE(bit_equal(grad.indices(), torch::tensor({{3, 8}}, torch::kLong)));
+}
+
+TEST(EmbeddingModule, IsMadeOnTheDeviceAndOfTheDtypeThatAreAskedFor) {
+  const Embedding doubles(EmbeddingOptions(5, 3).dtype(torch::kDouble).padding_idx(1));
+  EXPECT_EQ(doubles->weight.scalar_type(), torch::kDouble);
+  EXPECT_EQ(doubles->weight[1].abs().sum().item<double>(), 0);
+  // A table that no host could stage.
+  const Embedding large(EmbeddingOptions(std::int64_t{1} << 40, 1024)
+                            .device(torch::kMeta)
+                            .dtype(torch::kBFloat16)
+                            .padding_idx(0));
+  EXPECT_TRUE(large->weight.is_meta());
+  EXPECT_TRUE(large->weight.requires_grad());
+  EXPECT_EQ(large->weight.scalar_type(), torch::kBFloat16);
+  const auto default_dtype = torch::get_default_dtype();
+  torch::set_default_dtype(torch::scalarTypeToTypeMeta(torch::kDouble));
+  EXPECT_EQ(Embedding(2, 2)->weight.scalar_type(), torch::kDouble);
+  torch::set_default_dtype(default_dtype);
+}
+
+TEST(EmbeddingModule, FromPretrainedTakesEveryOption) {
+  const auto table = torch::full({4, 3}, 2.F);
+  Embedding module = Embedding::from_pretrained(table, EmbeddingFromPretrainedOptions()
+                                                           .freeze(false)
+                                                           .padding_idx(-1)
+                                                           .max_norm(1)
+                                                           .norm_type(1)
+                                                           .scale_grad_by_freq(true)
+                                                           .row_gradient(true));
+  EXPECT_EQ(printed(module),
+            "rowlane::nn::Embedding(num_embeddings=4, embedding_dim=3, padding_idx=3, max_norm=1, "
+            "norm_type=1, scale_grad_by_freq=true, row_gradient=true)");
+  module(torch::tensor({1, 1, 3}, torch::kLong)).sum().backward();
+  EXPECT_NEAR(table[1].sum().item<float>(), 1, 1e-6) << "the given table is scaled";
+  EXPECT_EQ(table[0].sum().item<float>(), 6);
+  EXPECT_TRUE(bit_equal(module->weight.grad().to_dense()[1], torch::ones({3})));
+  EXPECT_EQ(printed(Embedding::from_pretrained(
+                table,
+                EmbeddingFromPretrainedOptions().sparse(true).algorithm(BackwardAlgorithm::kAuto))),
+            "rowlane::nn::Embedding(num_embeddings=4, embedding_dim=3, sparse=true)");
+}
+
+TEST(EmbeddingModule, FromPretrainedTakesEveryDtypeWhenFrozen) {
+  for (const auto dtype : {torch::kByte, torch::kInt, torch::kLong, torch::kBool, torch::kHalf,
+                           torch::kDouble, torch::kComplexFloat}) {
+    const auto table = torch::ones({3, 2}, dtype);
+    Embedding module = Embedding::from_pretrained(table);
+    EXPECT_TRUE(bit_equal(module(torch::tensor({2}, torch::kLong)), torch::ones({1, 2}, dtype)));
+  }
+}
+
 TEST(EmbeddingModule, FromPretrainedSharesTheTableAndFreezes) {
   const auto table = torch::randn({4, 3});
   Embedding frozen = Embedding::from_pretrained(table);

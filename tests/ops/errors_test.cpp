@@ -41,6 +41,17 @@ torch::Tensor call_backward(const torch::Tensor& grad_output, const torch::Tenso
                  /*scale_grad_by_freq=*/false, algorithm);
 }
 
+torch::Tensor call_row_gradient(const torch::Tensor& grad_output, const torch::Tensor& indices,
+                                std::int64_t num_rows,
+                                std::optional<c10::SymInt> padding_idx = {}) {
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("rowlane::embedding_row_gradient", "")
+          .typed<torch::Tensor(const torch::Tensor&, const torch::Tensor&, c10::SymInt,
+                               std::optional<c10::SymInt>, bool, std::string_view)>();
+  return op.call(grad_output, indices, num_rows, std::move(padding_idx), false, "auto");
+}
+
 // The CPU backend checks every index; device code reads nothing and goes on.
 class IndexErrorOnCpu : public ::testing::Test {
  protected:
@@ -197,6 +208,40 @@ TEST(IndexErrorModes, BelongToTheProcessAndWithinAGuardToTheThread) {
     std::thread([] { EXPECT_EQ(to_string(index_errors()), "deferred"); }).join();
   }
   EXPECT_EQ(index_errors(), IndexErrors::kDeferred);
+}
+
+TEST_F(BadIndexInDeviceCode, IsInNoSparseGradientAndScalesNothing) {
+  set_index_errors(IndexErrors::kOff);
+  const auto weight = table(4).requires_grad_();
+  const auto indices = torch::tensor({1, 4, -1, 1 << 30}, torch::kInt).to(device());
+  for (const auto& options :
+       {EmbeddingFuncOptions().sparse(true), EmbeddingFuncOptions().sparse(true).padding_idx(2),
+        EmbeddingFuncOptions().row_gradient(true),
+        EmbeddingFuncOptions().row_gradient(true).scale_grad_by_freq(true)}) {
+    const auto grad =
+        torch::autograd::grad({rowlane::embedding(weight, indices, options).sum()}, {weight})[0];
+    const auto rows = grad._indices();
+    EXPECT_TRUE(rows.ge(0).logical_and(rows.lt(4)).all().item<bool>());
+    EXPECT_EQ(grad.to_dense().sum().item<float>(), 3);
+    EXPECT_EQ(grad.to_dense()[1].sum().item<float>(), 3);
+  }
+  rowlane::embedding(weight, indices, EmbeddingFuncOptions().max_norm(3).norm_type(0.5));
+  EXPECT_EQ(weight.detach().ne(1).sum().item<std::int64_t>(), 3);
+  EXPECT_NEAR(weight[1].sum().item<float>(), 1, 1e-6);  // a norm of 9, before
+  set_index_errors(IndexErrors::kDeferred);
+}
+
+TEST_F(BadIndexInDeviceCode, IsRaisedByMaxNormAndRowGradientsToo) {
+  EXPECT_EQ(message_of<c10::IndexError>([&] {
+              rowlane::embedding(table(4), indices({0, 5}), EmbeddingFuncOptions().max_norm(1));
+              synchronize();
+            }),
+            "rowlane::embedding_renorm_: index 5 at position 1 is out of range: the table has 4 "
+            "rows");
+  call_row_gradient(table(3), indices({0, 1, -3}), 4, 3);
+  EXPECT_EQ(message_of<c10::IndexError>([] { synchronize(); }),
+            "rowlane::embedding_row_gradient: index -3 at position 2 is out of range: the table "
+            "has 4 rows");
 }
 
 TEST(AtomicAlgorithm, IsRefusedForSixteenBitGradientsAndInDeterministicMode) {

@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <sstream>
+#include <string>
 #include <tuple>
 
 #include "rowlane/nn/functional/embedding.h"
@@ -16,6 +17,14 @@ namespace {
 namespace F = torch::nn::functional;
 
 using Param = std::tuple<torch::DeviceType, torch::ScalarType, torch::ScalarType>;
+
+std::string param_name(const ::testing::TestParamInfo<Param>& info) {
+  const auto& [device, dtype, index_dtype] = info.param;
+  std::ostringstream name;
+  name << torch::DeviceTypeName(device) << "_" << torch::toString(dtype) << "_"
+       << torch::toString(index_dtype);
+  return name.str();
+}
 
 class Parity : public ::testing::TestWithParam<Param> {
  protected:
@@ -68,6 +77,8 @@ TEST_P(Parity, EveryCombinationOfOptionsAgrees) {
   for (const std::vector<std::int64_t>& shape :
        {std::vector<std::int64_t>{}, {0}, {7}, {4, 6}, {2, 3, 2}}) {
     const auto indices = torch::randint(12, shape, torch::kLong).to(device, index_dtype);
+    auto output_shape = shape;
+    output_shape.push_back(5);
     for (const std::optional<std::int64_t>& padding :
          {std::optional<std::int64_t>(), std::optional<std::int64_t>(3),
           std::optional<std::int64_t>(-1)}) {
@@ -85,13 +96,15 @@ TEST_P(Parity, EveryCombinationOfOptionsAgrees) {
                          << ", scale_grad_by_freq " << scale << ", sparse " << is_sparse);
             const auto theirs = run(
                 [&](const auto& weight) {
-                  return F::embedding(indices, weight,
+                  // torch's renorm takes no 0-d indices.
+                  return F::embedding(indices.reshape(-1), weight,
                                       F::EmbeddingFuncOptions()
                                           .padding_idx(padding)
                                           .max_norm(max_norm)
                                           .norm_type(norm_type)
                                           .scale_grad_by_freq(scale)
-                                          .sparse(is_sparse));
+                                          .sparse(is_sparse))
+                      .view(output_shape);
                 },
                 table);
             const auto mine = run(
@@ -127,13 +140,7 @@ INSTANTIATE_TEST_SUITE_P(AllDtypes, Parity,
                                             ::testing::Values(torch::kFloat, torch::kDouble,
                                                               torch::kHalf, torch::kBFloat16),
                                             ::testing::Values(torch::kInt, torch::kLong)),
-                         [](const auto& info) {
-                           const auto& [device, dtype, index_dtype] = info.param;
-                           std::ostringstream name;
-                           name << torch::DeviceTypeName(device) << "_" << torch::toString(dtype)
-                                << "_" << torch::toString(index_dtype);
-                           return name.str();
-                         });
+                         param_name);
 
 class ParityOfDerivatives : public ::testing::TestWithParam<torch::DeviceType> {};
 

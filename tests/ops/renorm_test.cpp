@@ -74,7 +74,7 @@ TEST_P(MaxNorm, FollowsTheStridesOfTheTable) {
   const auto indices = on_device(torch::tensor({1, 0, 3}, torch::kLong));
   for (const auto& view :
        {base.narrow(1, 2, 5), base.t(), base.slice(0, 0, 8, 2), base.slice(1, 0, 10, 3)}) {
-    const auto expected = view.clone();
+    auto expected = view.clone();
     torch::embedding_renorm_(expected, indices.cpu(), 0.5, 2);
     const auto all = on_device(base).clone();
     const auto weight = all.as_strided(view.sizes(), view.strides(), view.storage_offset());

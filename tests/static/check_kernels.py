@@ -129,6 +129,11 @@ def sort_block(_, index, _items):
     return REPORT | {read_only(SIZES[index]), store(4)}
 
 
+def renorm(_, elem, elems, key):
+    row_bytes = SIZES[elem] * int(elems)
+    return {read_only(SIZES[key]), f"ld.global {row_bytes}", store(row_bytes)}
+
+
 def make_pairs(_, index, key):
     return REPORT | {read_only(SIZES[index]), store(SIZES[key])}
 
@@ -140,6 +145,7 @@ EXPECTED = {
     "count_runs_kernel": count_runs,
     "gather_kernel": gather,
     "make_pairs_kernel": make_pairs,
+    "renorm_kernel": renorm,
     "scatter_atomic_kernel": scatter_atomic,
     "scatter_pairs_kernel": scatter_pairs,
     "segment_combine_kernel": segment_combine,

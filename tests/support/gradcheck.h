@@ -15,6 +15,10 @@ using TensorFunction = std::function<torch::Tensor(const torch::Tensor&)>;
 // reverse mode, and with the one by forward mode.
 ::testing::AssertionResult gradcheck(const TensorFunction& function, const torch::Tensor& input);
 
+// The same in reverse mode only, for what has no tangents.
+::testing::AssertionResult gradcheck_reverse(const TensorFunction& function,
+                                             const torch::Tensor& input);
+
 // gradcheck of grad(function) as a function of the incoming gradient and of `input`.
 ::testing::AssertionResult gradgradcheck(const TensorFunction& function,
                                          const torch::Tensor& input);
