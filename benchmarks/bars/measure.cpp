@@ -153,7 +153,9 @@ std::vector<Comparison> measure(const std::string& workload, const Problem& prob
                                 const MeasureOptions& options) {
   const Inputs inputs = make_inputs(problem, ratings);
   std::vector<Comparison> comparisons;
-  TimingPlan plan{.budget_s = options.budget_s, .min_samples = 7};
+  TimingPlan plan{.budget_s = options.budget_s,
+                  .min_samples = 7,
+                  .takes_processor_time = options.takes_processor_time};
   if (options.is_quick) {
     plan.min_samples = 2;
     plan.warm_up_ms = 1.0;

@@ -42,6 +42,7 @@ struct Comparison {
 struct MeasureOptions {
   double budget_s = 0.5;  // for each comparison
   bool is_quick = false;
+  bool takes_processor_time = false;
 };
 
 // The comparisons of one problem, for those of the measures that make sense for it.
