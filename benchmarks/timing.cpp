@@ -144,7 +144,10 @@ class Sampler {
 
 }  // namespace
 
-Stopwatch::Stopwatch(at::Device device) : device_(device) {
+Stopwatch::Stopwatch(at::Device device, bool takes_processor_time) : device_(device) {
+  if (takes_processor_time) {
+    thread_clocks_.emplace();
+  }
   if (!device.is_cpu()) {
     // The backend's default flag is the one that records times.
     events_.emplace(c10::Event(device.type(), c10::EventFlag::BACKEND_DEFAULT),
@@ -155,12 +158,17 @@ Stopwatch::Stopwatch(at::Device device) : device_(device) {
 void Stopwatch::start() {
   if (events_) {
     events_->first.record(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
+  } else if (thread_clocks_) {
+    thread_clocks_->start();
   } else {
     start_ = Clock::now();
   }
 }
 
 double Stopwatch::stop_ms() {
+  if (thread_clocks_) {
+    return thread_clocks_->stop_ms();
+  }
   if (!events_) {
     return ms_since(start_);
   }
@@ -171,7 +179,7 @@ double Stopwatch::stop_ms() {
 
 std::vector<Timing> time_interleaved(const std::vector<TimedCall>& calls, const TimingPlan& plan,
                                      at::Device device) {
-  Stopwatch stopwatch(device);
+  Stopwatch stopwatch(device, plan.takes_processor_time);
   CacheFlusher flusher(plan.is_cold, device);
   std::vector<Sampler> samplers;
   samplers.reserve(calls.size());

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "thread_clocks.h"
+
 namespace rowlane::bench {
 
 // What is timed is `run` alone. The argument counts calls, so that data can rotate.
@@ -36,12 +38,15 @@ struct TimingPlan {
   double warm_up_ms = 30.0;
   // The last-level cache is overwritten before each sample.
   bool is_cold = false;
+  // On the CPU: the longest thread's processor time (ThreadClocks) in place of wall time.
+  bool takes_processor_time = false;
 };
 
-// Wall time on the CPU, time between two events of the current stream on a GPU.
+// Wall time on the CPU, unless processor time is asked for; time between two events of the current
+// stream on a GPU.
 class Stopwatch {
  public:
-  explicit Stopwatch(at::Device device);
+  explicit Stopwatch(at::Device device, bool takes_processor_time = false);
 
   void start();
   double stop_ms();
@@ -50,6 +55,7 @@ class Stopwatch {
   at::Device device_;
   std::chrono::steady_clock::time_point start_;
   std::optional<std::pair<c10::Event, c10::Event>> events_;
+  std::optional<ThreadClocks> thread_clocks_;
 };
 
 // Takes samples of all calls in rounds, each round in a new order. A sample is the mean of so many

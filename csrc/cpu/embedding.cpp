@@ -5,34 +5,42 @@
 #include <ATen/core/Tensor.h>
 #include <torch/library.h>
 
-#include <algorithm>
-#include <cstring>
+#include <atomic>
 
-#include "csrc/cpu/empty_output.h"
+#include "csrc/cpu/block_cache.h"
+#include "csrc/cpu/caches.h"
 #include "csrc/cpu/indices.h"
+#include "csrc/cpu/row_loops.h"
+#include "csrc/cpu/threads.h"
 
 namespace rowlane::cpu {
 namespace {
 
-// Bytes that are worth a task of their own.
-constexpr std::int64_t kGrainBytes = 128 << 10;
-
-struct Rows {
-  const char* data;
-  std::int64_t stride_bytes;
-  std::int64_t row_bytes;
-};
-
-// out [num_indices, row_bytes]; the indices have been checked.
+// Whether all indices are in range.
 template <typename IndexT>
-void gather_rows(const Rows& table, const IndexT* indices, std::int64_t num_indices, char* out) {
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrainBytes / table.row_bytes);
-  at::parallel_for(0, num_indices, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      std::memcpy(out + i * table.row_bytes, table.data + indices[i] * table.stride_bytes,
-                  static_cast<std::size_t>(table.row_bytes));
+bool gather(const GatherArgs& args, const at::Tensor& indices) {
+  const std::int64_t num_indices = indices.numel();
+  const std::int64_t num_threads =
+      threads_for(num_indices * (args.row_bytes + static_cast<std::int64_t>(sizeof(IndexT))));
+  std::atomic<bool> all_in_range{true};
+  const auto gather_share = [&](std::int64_t begin, std::int64_t end) {
+    const auto* const data = indices.const_data_ptr<IndexT>();
+    bool in_range = true;
+    if constexpr (sizeof(IndexT) == 4) {
+      in_range = row_loops().gather_32(args, data, begin, end);
+    } else {
+      in_range = row_loops().gather_64(args, data, begin, end);
     }
-  });
+    if (!in_range) {
+      all_in_range = false;
+    }
+  };
+  if (num_threads == 1) {
+    gather_share(0, num_indices);
+  } else {
+    at::parallel_for(0, num_indices, 1, gather_share);
+  }
+  return all_in_range;
 }
 
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
@@ -46,19 +54,26 @@ at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
   const std::int64_t dim = weight.size(1);
   const at::Tensor table = weight.stride(1) == 1 || dim <= 1 ? weight : weight.contiguous();
   const at::Tensor index_list = indices.contiguous();
-  dispatch_index(index_list,
-                 [&]<typename IndexT>() { check_indices<IndexT>(kOp, index_list, table.size(0)); });
-  at::Tensor out = empty_output(ops::output_sizes(indices, dim), weight.options());
-  if (out.numel() == 0) {
+  at::Tensor out = empty_output(ops::output_sizes(indices, dim), weight.scalar_type());
+  if (out.numel() == 0 || table.size(0) == 0) {
+    dispatch_index(index_list, [&]<typename IndexT>() {
+      check_indices<IndexT>(kOp, index_list, table.size(0));
+    });
     return out;
   }
   const auto elem_bytes = static_cast<std::int64_t>(weight.element_size());
-  const Rows rows{.data = static_cast<const char*>(table.const_data_ptr()),
-                  .stride_bytes = table.stride(0) * elem_bytes,
-                  .row_bytes = dim * elem_bytes};
+  const GatherArgs args{.table = static_cast<const char*>(table.const_data_ptr()),
+                        .num_rows = table.size(0),
+                        .stride_bytes = table.stride(0) * elem_bytes,
+                        .row_bytes = dim * elem_bytes,
+                        .out = static_cast<char*>(out.mutable_data_ptr()),
+                        .prefetches = is_prefetched(table.size(0) * dim * elem_bytes),
+                        .streams = is_streamed(index_list.numel() * dim * elem_bytes)};
   dispatch_index(index_list, [&]<typename IndexT>() {
-    gather_rows(rows, index_list.const_data_ptr<IndexT>(), index_list.numel(),
-                static_cast<char*>(out.mutable_data_ptr()));
+    // The output is new, so nobody sees what is written before an index is found to be wrong.
+    if (!gather<IndexT>(args, index_list)) {
+      check_indices<IndexT>(kOp, index_list, table.size(0));
+    }
   });
   return out;
 }

@@ -1,49 +1,65 @@
 #include "csrc/cpu/row_gradient.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
+#include <atomic>
+#include <memory>
 #include <vector>
 
-#include "csrc/cpu/elements.h"
-#include "csrc/cpu/empty_output.h"
-#include "csrc/cpu/group_rows.h"
+#include "csrc/cpu/block_cache.h"
+#include "csrc/cpu/grad_rows.h"
 #include "csrc/cpu/indices.h"
+#include "csrc/cpu/scatter_sums.h"
+#include "csrc/cpu/sort_indices.h"
+#include "csrc/cpu/sorted_sums.h"
 
 namespace rowlane::cpu {
 namespace {
 
-// Elements that are worth a task of their own.
-constexpr std::int64_t kGrainElems = 32 << 10;
+// Indices that are worth a task of their own.
+constexpr std::int64_t kGrain = 64 << 10;
 
-// sums [num_sums, dim], of the groups of `rows` [num_sums].
-template <typename ElemT>
-void sum_rows(const RowGroups& groups, const at::Tensor& rows, const at::Tensor& grad_output,
-              bool scale_by_count, const at::Tensor& sums) {
-  const std::int64_t dim = sums.size(1);
-  const auto* const row_numbers = rows.const_data_ptr<std::int64_t>();
-  const auto* const grads = grad_output.const_data_ptr<ElemT>();
-  auto* const out = sums.mutable_data_ptr<ElemT>();
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrainElems / dim);
-  at::parallel_for(0, sums.size(0), grain, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<Accum<ElemT>> sum(static_cast<std::size_t>(dim));
-    for (std::int64_t slot = begin; slot < end; ++slot) {
-      const std::int64_t count = groups.count(row_numbers[slot]);
-      const std::int64_t* const positions = groups.begin(row_numbers[slot]);
-      std::fill(sum.begin(), sum.end(), Accum<ElemT>{0});
-      for (std::int64_t k = 0; k < count; ++k) {
-        const ElemT* const grad = grads + positions[k] * dim;
-        for (std::int64_t c = 0; c < dim; ++c) {
-          sum[static_cast<std::size_t>(c)] += static_cast<Accum<ElemT>>(grad[c]);
-        }
-      }
-      const auto divisor = static_cast<Accum<ElemT>>(scale_by_count ? count : 1);
-      for (std::int64_t c = 0; c < dim; ++c) {
-        out[slot * dim + c] = static_cast<ElemT>(sum[static_cast<std::size_t>(c)] / divisor);
-      }
+struct RankedIndices {
+  at::Tensor unique_rows;  // int64 [num_unique], ascending
+  at::Tensor ranks;  // int32 [num_indices]: the place of the index in unique_rows; -1: padding
+};
+
+// The indices have been checked; num_rows is small.
+template <typename IndexT>
+RankedIndices rank_indices(const at::Tensor& indices, std::int64_t num_rows,
+                           std::int64_t padding_row) {
+  const auto* const rows = indices.const_data_ptr<IndexT>();
+  std::vector<std::int32_t> rank_of(static_cast<std::size_t>(num_rows), 0);
+  at::parallel_for(0, indices.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      // Several threads may mark a row at once.
+      std::atomic_ref(rank_of[static_cast<std::size_t>(rows[i])])
+          .store(1, std::memory_order_relaxed);
     }
   });
+  if (padding_row >= 0) {
+    rank_of[static_cast<std::size_t>(padding_row)] = 0;
+  }
+  std::vector<std::int64_t> unique_rows;
+  for (std::size_t row = 0; row < rank_of.size(); ++row) {
+    const bool is_named = rank_of[row] != 0;
+    rank_of[row] = is_named ? static_cast<std::int32_t>(unique_rows.size()) : -1;
+    if (is_named) {
+      unique_rows.push_back(static_cast<std::int64_t>(row));
+    }
+  }
+  RankedIndices result{
+      .unique_rows = empty_output({static_cast<std::int64_t>(unique_rows.size())}, at::kLong),
+      .ranks = empty_output({indices.numel()}, at::kInt)};
+  std::copy(unique_rows.begin(), unique_rows.end(),
+            result.unique_rows.mutable_data_ptr<std::int64_t>());
+  auto* const ranks = result.ranks.mutable_data_ptr<std::int32_t>();
+  at::parallel_for(0, indices.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      ranks[i] = rank_of[static_cast<std::size_t>(rows[i])];
+    }
+  });
+  return result;
 }
 
 }  // namespace
@@ -51,30 +67,23 @@ void sum_rows(const RowGroups& groups, const at::Tensor& rows, const at::Tensor&
 std::tuple<at::Tensor, at::Tensor> row_gradient(std::string_view op, const at::Tensor& grad_output,
                                                 const at::Tensor& indices, std::int64_t num_rows,
                                                 std::int64_t padding_row, bool scale_by_count) {
-  const at::Tensor grad = grad_output.contiguous();
   const at::Tensor index_list = indices.contiguous();
-  RowGroups groups;
+  const GradRows grads = grad_rows(grad_output);
+  const std::int64_t num_indices = index_list.numel();
+  const std::int64_t num_shares = scale_by_count || grads.dim == 0 || num_indices == 0
+                                      ? 0
+                                      : select_scatter_shares(num_rows, num_indices, grads);
+  if (num_shares == 0) {
+    return sorted_row_sums(SortedIndices(op, index_list, num_rows, padding_row), grads,
+                           scale_by_count);
+  }
+  RankedIndices ranked;
   dispatch_index(index_list, [&]<typename IndexT>() {
     check_indices<IndexT>(op, index_list, num_rows);
-    groups =
-        group_rows(index_list.const_data_ptr<IndexT>(), index_list.numel(), num_rows, padding_row);
+    ranked = rank_indices<IndexT>(index_list, num_rows, padding_row);
   });
-  std::vector<std::int64_t> named;
-  for (std::int64_t row = 0; row < num_rows; ++row) {
-    if (groups.count(row) > 0) {
-      named.push_back(row);
-    }
-  }
-  const auto num_named = static_cast<std::int64_t>(named.size());
-  at::Tensor rows = at::empty({num_named}, grad.options().dtype(at::kLong));
-  std::copy(named.begin(), named.end(), rows.mutable_data_ptr<std::int64_t>());
-  at::Tensor sums = empty_output({num_named, grad.size(-1)}, grad.options());
-  if (sums.numel() > 0) {
-    dispatch_elem(grad.scalar_type(), [&]<typename ElemT>() {
-      sum_rows<ElemT>(groups, rows, grad, scale_by_count, sums);
-    });
-  }
-  return {std::move(rows), std::move(sums)};
+  return {ranked.unique_rows, scatter_sums(ranked.ranks, grads, ranked.unique_rows.numel(),
+                                           /*skipped_row=*/-1, num_shares)};
 }
 
 }  // namespace rowlane::cpu

@@ -1,4 +1,4 @@
-// The row gradient on the CPU: the rows that are looked up, and one summed gradient each.
+// The gradient of a table as the rows that were looked up, with one sum each.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,11 +9,10 @@
 
 namespace rowlane::cpu {
 
-// grad_output [*, D] and indices [*] of num_rows rows, of types that have been checked, to the rows
-// in indices, int64 [U], ascending and without padding_row (-1 for none), and their sums [U, D].
-// Sums are accumulated in float (double for double), in order of position; scale_by_count divides
-// each by how often its row is in indices. Throws c10::IndexError as check_indices() does; `op`
-// begins the message.
+// grad_output [*, dim] of any strides, indices [*] -> rows int64 [num_unique], ascending, and sums
+// [num_unique, dim]. padding_row (-1 for none) is no unique row. With scale_by_count each sum is
+// divided by how often its row is looked up. Throws c10::IndexError, which begins with `op`, where
+// an index is out of range.
 std::tuple<at::Tensor, at::Tensor> row_gradient(std::string_view op, const at::Tensor& grad_output,
                                                 const at::Tensor& indices, std::int64_t num_rows,
                                                 std::int64_t padding_row, bool scale_by_count);

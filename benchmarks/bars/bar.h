@@ -1,0 +1,22 @@
+// What the CPU's kernels promise, and whether they keep it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bars/measure.h"
+
+namespace rowlane::bench {
+
+struct Bar {
+  std::string name;
+  double least_mean = 0.0;   // of the geometric mean of the ratios
+  double least_ratio = 0.0;  // of each
+  std::vector<Comparison> comparisons = {};
+
+  [[nodiscard]] double mean() const;
+  [[nodiscard]] const Comparison& worst() const;
+  [[nodiscard]] bool is_met() const;
+};
+
+}  // namespace rowlane::bench

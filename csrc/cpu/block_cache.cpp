@@ -1,0 +1,176 @@
+#include "csrc/cpu/block_cache.h"
+
+#include <ATen/EmptyTensor.h>
+#include <c10/core/CPUAllocator.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bit>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string_view>
+
+namespace rowlane::cpu {
+namespace {
+
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
+struct Block {
+  void* data;
+  std::size_t bytes;  // a multiple of kHugePageBytes
+};
+
+std::size_t round_up(std::size_t bytes, std::size_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
+
+// Null when there is no memory.
+void* map_huge_pages(std::size_t bytes) {
+  // The system aligns to small pages, so both ends are cut off.
+  void* const mapping = mmap(nullptr, bytes + kHugePageBytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) {
+    return nullptr;
+  }
+  const auto begin = std::bit_cast<std::uintptr_t>(mapping);
+  const std::uintptr_t data = round_up(begin, kHugePageBytes);
+  if (data > begin) {
+    munmap(mapping, data - begin);
+  }
+  const std::size_t rest = begin + kHugePageBytes - data;
+  if (rest > 0) {
+    munmap(std::bit_cast<void*>(data + bytes), rest);
+  }
+#ifdef MADV_HUGEPAGE
+  // A hint: if it is refused, the pages are small.
+  static_cast<void>(madvise(std::bit_cast<void*>(data), bytes, MADV_HUGEPAGE));
+#endif
+  return std::bit_cast<void*>(data);
+}
+
+std::size_t capacity_from_environment() {
+  if (const char* const text = std::getenv("ROWLANE_CPU_CACHE")) {
+    const std::string_view digits(text);
+    std::size_t mebibytes = 0;
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), mebibytes);
+    TORCH_CHECK_VALUE(error == std::errc() && end == digits.data() + digits.size(),
+                      "ROWLANE_CPU_CACHE must be a number of MiB, got '", digits, "'");
+    return mebibytes << 20;
+  }
+  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / 8;
+}
+
+class BlockCache : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(std::size_t bytes) override {
+    if (bytes < kMinBlockBytes || capacity_ == 0) {
+      return c10::GetCPUAllocator()->allocate(bytes);
+    }
+    auto block = std::make_unique<Block>(take(round_up(bytes, kHugePageBytes)));
+    void* const data = block->data;
+    c10::profiledCPUMemoryReporter().New(data, bytes);
+    return {data, block.release(), &BlockCache::free, c10::Device(c10::kCPU)};
+  }
+
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
+    std::memcpy(to, from, bytes);
+  }
+
+  std::size_t kept_bytes() {
+    const std::lock_guard lock(mutex_);
+    return kept_bytes_;
+  }
+
+  static BlockCache& instance() {
+    // Never destroyed: tensors of static storage duration may die later.
+    static auto* const cache = new BlockCache;
+    return *cache;
+  }
+
+ private:
+  static void free(void* context) {
+    const std::unique_ptr<Block> block(static_cast<Block*>(context));
+    c10::profiledCPUMemoryReporter().Delete(block->data);
+    instance().keep(*block);
+  }
+
+  Block take(std::size_t bytes) {
+    if (const auto kept = find_kept(bytes)) {
+      return *kept;
+    }
+    void* data = map_huge_pages(bytes);
+    if (data == nullptr) {
+      shrink(0);
+      data = map_huge_pages(bytes);
+    }
+    if (data == nullptr) {
+      c10::profiledCPUMemoryReporter().OutOfMemory(bytes);
+      TORCH_CHECK_WITH(OutOfMemoryError, false, "rowlane: there is no memory for ", bytes,
+                       " bytes");
+    }
+    return {data, bytes};
+  }
+
+  // The smallest block that fits and is not wasted on so few bytes.
+  std::optional<Block> find_kept(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    auto best = kept_.end();
+    for (auto it = kept_.begin(); it != kept_.end(); ++it) {
+      if (it->bytes >= bytes && it->bytes <= bytes + bytes / 4 &&
+          (best == kept_.end() || it->bytes <= best->bytes)) {
+        best = it;
+      }
+    }
+    if (best == kept_.end()) {
+      return std::nullopt;
+    }
+    const Block block = *best;
+    kept_.erase(best);
+    kept_bytes_ -= block.bytes;
+    return block;
+  }
+
+  void keep(const Block& block) {
+    {
+      const std::lock_guard lock(mutex_);
+      kept_.push_back(block);
+      kept_bytes_ += block.bytes;
+    }
+    shrink(capacity_);
+  }
+
+  // Gives back what was freed first until at most `bytes` are kept.
+  void shrink(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    while (kept_bytes_ > bytes) {
+      const Block oldest = kept_.front();
+      kept_.pop_front();
+      kept_bytes_ -= oldest.bytes;
+      munmap(oldest.data, oldest.bytes);
+    }
+  }
+
+  const std::size_t capacity_ = capacity_from_environment();
+  std::mutex mutex_;
+  std::deque<Block> kept_;  // in the order in which they were freed
+  std::size_t kept_bytes_ = 0;
+};
+
+}  // namespace
+
+c10::Allocator& block_cache() { return BlockCache::instance(); }
+
+std::size_t block_cache_kept_bytes() { return BlockCache::instance().kept_bytes(); }
+
+at::Tensor empty_output(at::IntArrayRef sizes, at::ScalarType dtype) {
+  return at::detail::empty_generic(sizes, &block_cache(),
+                                   c10::DispatchKeySet(c10::DispatchKey::CPU), dtype, std::nullopt);
+}
+
+}  // namespace rowlane::cpu

@@ -1,0 +1,60 @@
+// The gradients of the look-ups, as rows in memory.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "csrc/cpu/row_loops.h"
+
+namespace rowlane::cpu {
+
+struct GradRows {
+  at::Tensor owner;
+  const void* data;
+  std::int64_t stride;  // elements from row to row; 0 when all are one
+  std::int64_t dim;
+  at::ScalarType dtype;
+
+  [[nodiscard]] std::int64_t row_bytes() const {
+    return dim * static_cast<std::int64_t>(c10::elementSize(dtype));
+  }
+};
+
+// grad_output [*, dim] of any strides. One gradient for all look-ups, which is what the sum of the
+// output has, is not copied for each.
+inline GradRows grad_rows(const at::Tensor& grad_output) {
+  const std::int64_t dim = grad_output.size(-1);
+  const bool is_one_row = grad_output.numel() > 0 &&
+                          std::ranges::all_of(grad_output.strides().slice(0, grad_output.dim() - 1),
+                                              [](std::int64_t stride) { return stride == 0; });
+  at::Tensor rows = is_one_row
+                        ? grad_output.as_strided({dim}, {grad_output.stride(-1)}).contiguous()
+                        : grad_output.contiguous();
+  const void* const data = rows.const_data_ptr();
+  return {.owner = std::move(rows),
+          .data = data,
+          .stride = is_one_row ? 0 : dim,
+          .dim = dim,
+          .dtype = grad_output.scalar_type()};
+}
+
+// In what rows of this dtype are summed.
+inline std::int64_t accum_bytes(at::ScalarType dtype) { return dtype == at::kDouble ? 8 : 4; }
+
+// The loops for the dtype, which has been checked.
+inline const ElemLoops& elem_loops(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat:
+      return row_loops().float_loops;
+    case at::kDouble:
+      return row_loops().double_loops;
+    case at::kHalf:
+      return row_loops().half_loops;
+    default:
+      return row_loops().bfloat16_loops;
+  }
+}
+
+}  // namespace rowlane::cpu
