@@ -38,6 +38,11 @@ inline constexpr int kBlockThreads = 256;
 // Independent rows that each thread of the gather has in flight. Latency is hidden by bytes in
 // flight, and 4 x 16 bytes x 2048 threads = 128 KiB per SM is several times what an H100 needs.
 inline constexpr int kGatherRowsInFlight = 4;
+// Half of an SM's threads; without this leave ptxas spills to keep to 32 registers.
+inline constexpr int kGatherBlocksPerSm = 4;
+// Rows that a block of the gather stages: 32 KiB leave room for half of an SM's threads, on devices
+// from a T4 to an H100.
+inline constexpr std::int64_t kMaxGatherTileBytes = std::int64_t{32} << 10;
 
 // The sort of the index list. A block sorts up to 16 pairs per thread in shared memory. Above that
 // and up to kMaxTileSort, each block of a pass reads all tiles' counts, 4 bytes * tiles^2 << digit
@@ -105,19 +110,31 @@ inline constexpr int kSmallMaxRows = 1 << 20;
 // With fewer blocks than this, two on each SM of an H100, rows are split into more slices.
 inline constexpr std::int64_t kMinSmallBlocks = 264;
 
+struct GatherProblem {
+  std::int64_t num_rows = 0;
+  std::int64_t num_indices = 0;
+  std::int64_t row_bytes = 0;
+  // As in access_bytes: of the table and the distance of its rows, and of the output.
+  std::uint64_t table_bits = 0;
+  std::uint64_t out_bits = 0;
+};
+
 struct GatherPolicy {
-  int vec_bytes = 1;        // bytes per access
-  int lanes_log2 = 0;       // threads per row
-  std::int64_t blocks = 0;  // each gathers kBlockThreads / lanes * kGatherRowsInFlight rows
-  std::int64_t slices = 1;  // pieces that a row's accesses are split into, over grid y
+  int vec_bytes = 1;         // bytes per load of the table
+  int lanes_log2 = 0;        // threads per row
+  std::int64_t blocks = 0;   // each gathers kBlockThreads / lanes * kGatherRowsInFlight rows
+  std::int64_t slices = 1;   // pieces that a row's accesses are split into, over grid y
+  bool is_staged = false;    // a block's rows meet in shared memory and are stored as one piece
+  bool streams_out = false;  // the output is the first to leave the L2,
+  bool keeps_table = false;  // and the table the last
 
   friend bool operator==(const GatherPolicy&, const GatherPolicy&) = default;
 };
 
-// For num_indices rows of row_bytes each; address_bits as in access_bytes. A few wide rows are
-// split into slices until the device has two blocks per SM.
-GatherPolicy select_gather_policy(std::int64_t num_indices, std::int64_t row_bytes,
-                                  std::uint64_t address_bits, const DeviceInfo& device);
+// Rows that are no whole sectors are staged. Few wide rows are split into slices, or get more
+// threads where they are staged, until the device has two blocks per SM. Hints are given where the
+// output outgrows the L2.
+GatherPolicy select_gather_policy(const GatherProblem& problem, const DeviceInfo& device);
 
 struct SegmentPolicy {
   int vec_bytes = 4;        // bytes per access

@@ -21,7 +21,10 @@ STYLES = {
     ("backward_rows", "sorted"): ("Rowlane row gradient", "#7d5ba6", "v"),
     ("forward", "torch"): ("torch forward, by formula", "#b0862c", "|"),
     ("backward_dense", "torch"): ("torch backward, by formula", "#d9822b", "s"),
+    ("backward_dense", "cuembed"): ("cuEmbed backward, by formula", "#c0504d", "X"),
+    ("backward_dense", "liger"): ("Liger backward, by formula", "#8c6d46", "*"),
 }
+PEERS = ("torch", "cuembed", "liger")
 OPS = {"forward": "forward", "backward_dense": "backward, dense gradient",
        "backward_rows": "backward, row gradient"}
 
@@ -35,7 +38,7 @@ class Problem(report.Problem):
 
 def who_of(row):
     if row["impl"] != "rowlane":
-        return "torch"
+        return row["impl"].removesuffix("_by_formula")
     return "rowlane" if row["op"] == "forward" else row["algorithm"]
 
 
@@ -148,12 +151,12 @@ def problem_rows(problem):
         row = problem.rows.get(who)
         if row is None:
             continue
-        is_torch = who[1] == "torch"
-        if is_torch and row["algorithm"] != "gather":
+        is_peer = who[1] in PEERS
+        if is_peer and row["algorithm"] != "gather":
             label += f": {row['algorithm']}"
         ratio = speed_up(problem, who)
         faster = cell("") if ratio is None else report.ratio_cell(ratio)
-        kind = ' class="baseline"' if is_torch else ""
+        kind = ' class="baseline"' if is_peer else ""
         yield f"<tr{kind}>{cell(label)}{traffic_cells(row)}{faster}</tr>"
 
 
@@ -194,8 +197,8 @@ def write_html(path, document, problems):
 <h1>Rowlane traffic</h1><p class="soft">{html.escape(describe(document))}</p>
 <div class="facts">{cards}</div>
 <p>Rowlane's bytes are counts of its own kernels, run thread by thread on an emulated device with a
-cold L2; all times are modelled by a roofline; torch's rows are formulas of what its algorithm does,
-timed by the same roofline. <b>of floor</b>: bytes between DRAM and the L2 over the fewest possible:
+cold L2; all times are modelled by a roofline; the rows of torch, cuEmbed and Liger are formulas of
+what their algorithms do, timed by the same roofline. <b>of floor</b>: bytes between DRAM and the L2 over the fewest possible:
 of a gather, the same look-ups by an ideal kernel through the same L2; of the dense gradient, every
 gradient row and index read and the table written once, plus the sort where there is one;
 <b>sectors</b>: bytes that threads asked for, of the 32-byte sectors that they touched;

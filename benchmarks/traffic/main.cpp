@@ -16,6 +16,7 @@
 #include "progress.h"
 #include "traffic/floors.h"
 #include "traffic/json_output.h"
+#include "traffic/peer_formula.h"
 #include "traffic/report.h"
 #include "traffic/table.h"
 #include "traffic/torch_formula.h"
@@ -90,7 +91,8 @@ TrafficReport run_problem(const Workload& workload, const Problem& problem, cons
                        .problem = problem,
                        .l2_scale = problem.scale,
                        .distinct_bytes = distinct_gather_bytes(traffic),
-                       .rows = {}};
+                       .rows = {},
+                       .peers = {}};
   const TrafficMeter meter(traffic);
   step("forward");
   report.rows.push_back({.op = "forward",
@@ -120,6 +122,11 @@ TrafficReport run_problem(const Workload& workload, const Problem& problem, cons
   }
   if (traffic.has_atomic()) {
     add_backward("atomic", kernels::BackwardRequest::kAtomic, false);
+  }
+  for (const Peer& peer : backward_peers()) {
+    if (const std::optional<Traffic> moved = peer.backward(traffic)) {
+      report.peers.push_back({peer.name, peer.key, peer.algorithm, *moved});
+    }
   }
   step("row gradient");
   report.rows.push_back({.op = "backward_rows",

@@ -20,6 +20,14 @@ struct TrafficRow {
   std::optional<Traffic> torch;  // by formula; none where torch has no such thing
 };
 
+// Another library's dense gradient, by formula.
+struct PeerRow {
+  std::string name;
+  std::string key;  // in the JSON
+  std::string algorithm;
+  Traffic traffic;
+};
+
 struct TrafficReport {
   std::string workload;
   Problem problem;
@@ -28,6 +36,7 @@ struct TrafficReport {
   // Of the forward, each distinct row read once.
   std::int64_t distinct_bytes = 0;
   std::vector<TrafficRow> rows;
+  std::vector<PeerRow> peers;
 };
 
 }  // namespace rowlane::bench

@@ -1,8 +1,11 @@
 #include "traffic/table.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <limits>
+#include <map>
 
 #include "cuda/simt/emulated/options.h"
 #include "format.h"
@@ -38,6 +41,38 @@ std::string name_of(const TrafficRow& row) {
   return row.op == "backward_rows" ? "row gradient" : "backward " + row.algorithm;
 }
 
+std::string format_traffic(const std::string& name, const Traffic& traffic) {
+  return "  " + pad_right(name, kNameWidth) +
+         pad_left(std::to_string(traffic.launches), kLaunchesWidth) +
+         pad_left(format_bytes(traffic.dram_read_bytes), kBytesWidth) +
+         pad_left(format_bytes(traffic.dram_write_bytes), kBytesWidth) +
+         pad_left(print("%.3f", traffic.times_floor()), kFloorWidth) +
+         pad_left(traffic.sector_use ? print("%.1f%%", 100 * *traffic.sector_use) : "-",
+                  kSectorWidth) +
+         pad_left(
+             traffic.longest_atomic_chain == 0 ? "-" : format_count(traffic.longest_atomic_chain),
+             kChainWidth) +
+         pad_left(format_us(traffic.modelled_us), kTimeWidth);
+}
+
+// What Rowlane chooses for the dense gradient, and the fastest that it has, atomics included;
+// nothing where the workload has no backward.
+struct OwnBackward {
+  const TrafficRow* chosen = nullptr;
+  double fastest_us = std::numeric_limits<double>::infinity();
+};
+
+OwnBackward find_own_backward(const TrafficReport& report) {
+  OwnBackward own;
+  for (const TrafficRow& row : report.rows) {
+    if (row.op == "backward_dense") {
+      own.chosen = row.is_auto ? &row : own.chosen;
+      own.fastest_us = std::min(own.fastest_us, row.counted.modelled_us);
+    }
+  }
+  return own;
+}
+
 struct Mean {
   double sum_of_logs = 0.0;
   int count = 0;
@@ -62,8 +97,8 @@ void TrafficTable::print_header() const {
       << device.name << " (" << format_bytes(device.info.l2_bytes) << " of L2, cold), commit "
       << commit() << "\n\n"
       << R"(No GPU took part. Rowlane's columns are counts of its own kernels, run thread by thread;
-times are modelled by a roofline. Torch's columns are formulas of what its algorithm does, its
-time is modelled by the same roofline.
+times are modelled by a roofline. Torch's columns, and the lines of cuEmbed and Liger, are formulas
+of what their algorithms do; their times are modelled by the same roofline.
   *            what Rowlane chooses
   launches     kernels, fills, and all that a radix sort launches
   read, write  bytes between DRAM and the L2
@@ -97,16 +132,7 @@ void TrafficTable::print_problem(const TrafficReport& report) const {
   }
   out_ << "\n";
   for (const TrafficRow& row : report.rows) {
-    const Traffic& own = row.counted;
-    out_ << "  " << pad_right(name_of(row) + (row.is_auto ? " *" : ""), kNameWidth)
-         << pad_left(std::to_string(own.launches), kLaunchesWidth)
-         << pad_left(format_bytes(own.dram_read_bytes), kBytesWidth)
-         << pad_left(format_bytes(own.dram_write_bytes), kBytesWidth)
-         << pad_left(print("%.3f", own.times_floor()), kFloorWidth)
-         << pad_left(print("%.1f%%", 100 * own.sector_use.value_or(1.0)), kSectorWidth)
-         << pad_left(own.longest_atomic_chain == 0 ? "-" : format_count(own.longest_atomic_chain),
-                     kChainWidth)
-         << pad_left(format_us(own.modelled_us), kTimeWidth);
+    out_ << format_traffic(name_of(row) + (row.is_auto ? " *" : ""), row.counted);
     if (row.torch) {
       const Traffic& torch = *row.torch;
       out_ << std::string(kGap, ' ') << pad_left(std::to_string(torch.launches), kLaunchesWidth)
@@ -115,6 +141,10 @@ void TrafficTable::print_problem(const TrafficReport& report) const {
            << pad_left(format_us(torch.modelled_us), kTimeWidth) << "  " << row.torch_algorithm;
     }
     out_ << "\n";
+  }
+  for (const PeerRow& peer : report.peers) {
+    out_ << format_traffic(peer.name + ", formula", peer.traffic) << std::string(kGap, ' ') << "  "
+         << peer.algorithm << "\n";
   }
   out_ << std::flush;
 }
@@ -149,6 +179,49 @@ void TrafficTable::print_summary(const std::vector<TrafficReport>& reports) cons
            << pad_left(torch.count > 0 ? print("%.3f", torch.value()) : "-", kWidth)
            << pad_left(torch.count > 0 ? format_ratio(speed_up.value()) : "-", kWidth)
            << pad_left(std::to_string(own.count), 10) << "\n";
+    }
+  }
+  print_peers(reports);
+}
+
+void TrafficTable::print_peers(const std::vector<TrafficReport>& reports) const {
+  struct Comparison {
+    Mean of_chosen;
+    Mean of_fastest;
+    std::vector<std::string> ahead;
+  };
+  std::map<std::string, Comparison> comparisons;
+  for (const TrafficReport& report : reports) {
+    const OwnBackward own = find_own_backward(report);
+    if (own.chosen == nullptr) {
+      continue;
+    }
+    const double chosen_us = own.chosen->counted.modelled_us;
+    const auto compare = [&](const std::string& peer, double us) {
+      Comparison& comparison = comparisons[peer];
+      comparison.of_chosen.add(us / chosen_us);
+      comparison.of_fastest.add(us / own.fastest_us);
+      if (us < chosen_us) {
+        comparison.ahead.push_back(report.workload + ", " + format_problem(report.problem) + ": " +
+                                   format_us(us) + ", Rowlane's choice " + format_us(chosen_us) +
+                                   ", its fastest " + format_us(own.fastest_us));
+      }
+    };
+    compare("torch", own.chosen->torch->modelled_us);
+    for (const PeerRow& peer : report.peers) {
+      compare(peer.name, peer.traffic.modelled_us);
+    }
+  }
+  out_ << "\n"
+       << bold("Modelled time of a peer's dense backward, over that of Rowlane's choice") << "\n";
+  for (const auto& [name, comparison] : comparisons) {
+    out_ << "  " << pad_right(name, kNameWidth) << "geometric mean "
+         << format_ratio(comparison.of_chosen.value()) << " of " << comparison.of_chosen.count
+         << " problems (over Rowlane's fastest, atomic or not, "
+         << format_ratio(comparison.of_fastest.value()) << "); ahead of Rowlane's choice on "
+         << comparison.ahead.size() << "\n";
+    for (const std::string& problem : comparison.ahead) {
+      out_ << "    " << problem << "\n";
     }
   }
 }

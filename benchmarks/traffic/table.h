@@ -22,6 +22,7 @@ class TrafficTable {
   void print_summary(const std::vector<TrafficReport>& reports) const;
 
  private:
+  void print_peers(const std::vector<TrafficReport>& reports) const;
   [[nodiscard]] std::string bold(const std::string& text) const;
 
   std::ostream& out_;

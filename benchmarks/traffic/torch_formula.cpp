@@ -5,10 +5,9 @@
 #include <utility>
 
 #include "cuda/policy.h"
-#include "cuda/simt/emulated/emulator.h"
-#include "cuda/simt/simt.cuh"
-#include "cuda/simt/sort.cuh"
+#include "cuda/simt/emulated/options.h"
 #include "traffic/floors.h"
+#include "traffic/formula.h"
 
 namespace rowlane::bench {
 namespace {
@@ -22,36 +21,10 @@ constexpr std::int64_t kWarp = 32;
 constexpr std::int64_t kMaxOneKernel = 3072;
 // Gradient rows of one partial sum.
 constexpr std::int64_t kRowsPerPartial = 10;
-// The compiler unrolls the loop over partial sums this often.
-constexpr std::int64_t kUnroll = 4;
 constexpr std::int64_t kMaxBlockThreads = 1024;
 constexpr std::int64_t kPartialBytes = 4;  // float
 
 constexpr std::int64_t kSector = emulated::kSectorBytes;
-
-// A launch with so much traffic; what it reads is a miss unless said otherwise.
-LaunchCounts launch_of(std::string name, std::int64_t read_bytes, std::int64_t write_bytes) {
-  LaunchCounts launch{.name = std::move(name), .launches = 1};
-  launch.l2.read_sectors = ceil_div(read_bytes, kSector);
-  launch.l2.write_sectors = ceil_div(write_bytes, kSector);
-  launch.l2.dram_read_bytes = read_bytes;
-  launch.l2.dram_write_bytes = write_bytes;
-  launch.sectors = launch.l2.sectors();
-  return launch;
-}
-
-// Reads that the L2 serves.
-void add_hits(LaunchCounts& launch, std::int64_t bytes) {
-  launch.l2.read_sectors += ceil_div(bytes, kSector);
-  launch.l2.hit_sectors += ceil_div(bytes, kSector);
-  launch.sectors += ceil_div(bytes, kSector);
-}
-
-bool fits_l2(std::int64_t bytes) {
-  const emulated::Options& options = emulated::options();
-  return static_cast<double>(bytes) <=
-         static_cast<double>(options.device->info.l2_bytes) * options.l2_scale;
-}
 
 // What the formulas need to know.
 struct Sizes {
@@ -118,15 +91,11 @@ std::vector<LaunchCounts> one_kernel(const Sizes& sizes) {
 }
 
 // Positions and sorted rows, the segments among them, and the partial sums of each.
-std::vector<LaunchCounts> find_segments(const Sizes& sizes) {
+std::vector<LaunchCounts> find_segments(const TrafficProblem& problem, const Sizes& sizes) {
   const std::int64_t list = sizes.num_indices * sizes.index_bytes;
   const std::int64_t segments = sizes.num_segments * sizes.index_bytes;
   // torch 2.11 sorts by all bits of an index; later versions by those that the table needs.
-  const auto key_bits = static_cast<int>(8 * sizes.index_bytes);
-  const emulated::Counts sort = emulated::measure([&] {
-    emulated::count_sort(sizes.num_indices, key_bits, sizes.index_bytes, sizes.index_bytes);
-  });
-  std::vector<LaunchCounts> launches = sort.launches;
+  std::vector<LaunchCounts> launches = full_width_sort(problem);
   launches.push_back(launch_of("arange", 0, list));
   LaunchCounts unique = launch_of("unique_by_key", list, 2 * segments);
   unique.launches = 2;
@@ -206,16 +175,6 @@ bool is_atomic(const Sizes& sizes) {
   return segment_blocks < 4 * num_sms && partial_blocks > 4 * segment_blocks;
 }
 
-Traffic summarize_launches(std::vector<LaunchCounts> launches, std::int64_t floor_bytes) {
-  emulated::Counts counts;
-  counts.device = emulated::options().device;
-  counts.l2_scale = emulated::options().l2_scale;
-  counts.launches = std::move(launches);
-  Traffic traffic = summarize(counts, floor_bytes);
-  traffic.sector_use.reset();
-  return traffic;
-}
-
 }  // namespace
 
 Traffic torch_forward(const TrafficProblem& problem) {
@@ -257,7 +216,7 @@ TorchBackward torch_backward(const TrafficProblem& problem) {
     return {summarize_launches(one_kernel(sizes), floor), "in one kernel"};
   }
   const bool atomic = is_atomic(sizes);
-  std::vector<LaunchCounts> launches = find_segments(sizes);
+  std::vector<LaunchCounts> launches = find_segments(problem, sizes);
   for (LaunchCounts& launch :
        atomic ? atomic_partial_sums(problem, sizes) : sums_of_partial_sums(problem, sizes)) {
     launches.push_back(std::move(launch));

@@ -9,6 +9,7 @@
 #include <random>
 #include <vector>
 
+#include "cuda/simt/emulated/options.h"
 #include "tests/kernels/device_array.h"
 #include "tests/kernels/schedules.h"
 
@@ -74,7 +75,7 @@ TEST_P(Gather, CopiesRowsOfEveryWidthAndAlignment) {
   const CheckedSchedule schedule(GetParam());
   const std::vector<std::int64_t> indices{4, 0, 4, 6, 3, 3, 3, 1, 2, 5, 0};
   for (const std::int64_t row_bytes :
-       {1, 2, 3, 4, 6, 8, 12, 16, 20, 48, 127, 128, 512, 1028, 4096}) {
+       {1, 2, 3, 4, 6, 8, 12, 16, 20, 48, 127, 128, 512, 1028, 1200, 2002, 4096, 4098}) {
     for (const std::int64_t shift : {0, 1, 2, 4, 8}) {
       SCOPED_TRACE(::testing::Message() << row_bytes << " bytes, shifted by " << shift);
       expect_gathered(Geometry{7, row_bytes, row_bytes, shift}, indices);
@@ -90,6 +91,23 @@ TEST_P(Gather, TakesInt32IndicesAndManyBlocks) {
   }
   expect_gathered(Geometry{101, 20, 20}, indices);
   expect_gathered(Geometry{101, 256, 256}, indices);
+}
+
+// Whole blocks of every number of lanes, a last one that is short, and every hint.
+TEST_P(Gather, CopiesRowsThatOutgrowTheCache) {
+  const CheckedSchedule schedule(GetParam());
+  const simt::emulated::ScopedOptions options;
+  for (const double l2_scale : {1.0, 2e-5, 1e-6}) {
+    options->l2_scale = l2_scale;
+    for (const std::int64_t row_bytes : {1, 8, 12, 50, 64, 200, 260}) {
+      SCOPED_TRACE(::testing::Message() << row_bytes << " bytes, L2 scaled by " << l2_scale);
+      std::vector<std::int32_t> indices;
+      for (int i = 0; i < 1043; ++i) {
+        indices.push_back((i * 7919) % 5);
+      }
+      expect_gathered(Geometry{5, row_bytes, row_bytes, row_bytes % 2}, indices);
+    }
+  }
 }
 
 TEST_P(Gather, FollowsTheStrideOfTheTable) {

@@ -23,7 +23,6 @@ using testing::kSchedules;
 using testing::Schedule;
 
 constexpr std::int64_t kRows = 50;
-constexpr std::int64_t kDim = 3;
 constexpr std::int64_t kPaddingRow = 7;
 
 // A report as the kernels get it: all zero.
@@ -41,6 +40,7 @@ class Report {
 struct Reader {
   std::string name;
   std::int64_t num_indices;
+  std::int64_t dim = 3;
   bool is_forward = false;
   BackwardRequest request = BackwardRequest::kAuto;
   bool wide = false;
@@ -48,13 +48,14 @@ struct Reader {
 
 Status run(const Reader& reader, const DeviceArray<std::int64_t>& indices, IndexReport* report) {
   const auto num_indices = static_cast<std::int64_t>(indices.size());
-  const DeviceArray<float> table(std::vector<float>(kRows * kDim, 1));
-  DeviceArray<float> rows(indices.size() * kDim);
+  const DeviceArray<float> table(
+      std::vector<float>(static_cast<std::size_t>(kRows * reader.dim), 1));
+  DeviceArray<float> rows(indices.size() * static_cast<std::size_t>(reader.dim));
   if (reader.is_forward) {
     return gather({.table = table.data(),
                    .num_rows = kRows,
-                   .row_bytes = kDim * 4,
-                   .table_stride_bytes = kDim * 4,
+                   .row_bytes = reader.dim * 4,
+                   .table_stride_bytes = reader.dim * 4,
                    .indices = indices.data(),
                    .num_indices = num_indices,
                    .out = rows.data(),
@@ -63,7 +64,7 @@ Status run(const Reader& reader, const DeviceArray<std::int64_t>& indices, Index
   }
   rows.fill(1);
   const BackwardProblem problem{
-      .num_rows = kRows, .dim = kDim, .num_indices = num_indices, .padding_row = kPaddingRow};
+      .num_rows = kRows, .dim = reader.dim, .num_indices = num_indices, .padding_row = kPaddingRow};
   BackwardPolicy policy;
   ROWLANE_RETURN_IF_ERROR(select_backward_policy(problem, reader.request, &policy));
   if (reader.wide) {
@@ -149,6 +150,9 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Combine(
         ::testing::Values(
             Reader{.name = "Gather", .num_indices = 700, .is_forward = true},
+            Reader{.name = "GatherOfNumbers", .num_indices = 700, .dim = 1, .is_forward = true},
+            Reader{.name = "GatherOfWideRows", .num_indices = 70, .dim = 600, .is_forward = true},
+            Reader{.name = "GatherOfFewOddRows", .num_indices = 16, .dim = 601, .is_forward = true},
             Reader{.name = "Small", .num_indices = 700, .request = BackwardRequest::kSmall},
             Reader{.name = "Atomic", .num_indices = 700, .request = BackwardRequest::kAtomic},
             Reader{

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "cuda/backward.h"
@@ -35,22 +36,85 @@ TEST(LanesLog2, CoversARowUpToAWarp) {
   }
 }
 
-TEST(GatherPolicy, PacksShortRowsAndSplitsFewWideOnes) {
-  struct Case {
-    std::int64_t num_indices;
-    std::int64_t row_bytes;
-    GatherPolicy expected;
-  };
-  for (const Case& c : {
-           Case{65536, 4, {.vec_bytes = 4, .lanes_log2 = 0, .blocks = 64, .slices = 1}},
-           Case{1 << 20, 512, {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 32768, .slices = 1}},
-           Case{8192, 3072, {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 256, .slices = 2}},
-           Case{1, 8192, {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 1, .slices = 16}},
-           Case{64, 200, {.vec_bytes = 8, .lanes_log2 = 5, .blocks = 2, .slices = 1}},
-       }) {
-    EXPECT_EQ(select_gather_policy(c.num_indices, c.row_bytes, 0, kH100), c.expected)
-        << c.num_indices << " rows of " << c.row_bytes << " bytes";
+struct GatherCase {
+  GatherProblem problem;
+  GatherPolicy expected;
+};
+
+void expect_policies(const std::vector<GatherCase>& cases) {
+  for (const auto& [problem, expected] : cases) {
+    const GatherPolicy policy = select_gather_policy(problem, kH100);
+    EXPECT_EQ(policy, expected) << problem.num_indices << " rows of " << problem.row_bytes
+                                << " bytes: " << policy.vec_bytes << " bytes per load, 2^"
+                                << policy.lanes_log2 << " lanes, " << policy.blocks << " blocks, "
+                                << policy.slices << " slices, staged " << policy.is_staged
+                                << ", streams " << policy.streams_out << ", keeps "
+                                << policy.keeps_table;
   }
+}
+
+TEST(GatherPolicy, PacksShortRowsAndSplitsFewWideOnes) {
+  expect_policies({
+      {{.num_indices = 65536, .row_bytes = 4},
+       {.vec_bytes = 4, .lanes_log2 = 0, .blocks = 64, .slices = 1}},
+      {{.num_indices = 1 << 16, .row_bytes = 512},
+       {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 2048, .slices = 1}},
+      {{.num_indices = 8192, .row_bytes = 3072},
+       {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 256, .slices = 2}},
+      {{.num_indices = 1, .row_bytes = 8192},
+       {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 1, .slices = 16}},
+      // The output does not start on a sector.
+      {{.num_indices = 65536, .row_bytes = 200, .out_bits = 16},
+       {.vec_bytes = 8, .lanes_log2 = 5, .blocks = 2048, .slices = 1}},
+  });
+}
+
+TEST(GatherPolicy, StagesRowsThatAreNoWholeSectors) {
+  expect_policies({
+      {{.num_indices = 64, .row_bytes = 200},
+       {.vec_bytes = 8, .lanes_log2 = 5, .blocks = 2, .is_staged = true}},
+      {{.num_indices = 65536, .row_bytes = 12},
+       {.vec_bytes = 4, .lanes_log2 = 2, .blocks = 256, .is_staged = true}},
+      // Two warps to a row: a tile of 32 rows would be too large.
+      {{.num_indices = 16384, .row_bytes = 1200},
+       {.vec_bytes = 16, .lanes_log2 = 6, .blocks = 1024, .is_staged = true}},
+      // Four warps to a row, for two blocks per SM.
+      {{.num_indices = 2048, .row_bytes = 1040},
+       {.vec_bytes = 16, .lanes_log2 = 7, .blocks = 256, .is_staged = true}},
+      // Only the table is badly aligned.
+      {{.num_indices = 65536, .row_bytes = 200, .table_bits = 2},
+       {.vec_bytes = 2, .lanes_log2 = 5, .blocks = 2048, .is_staged = true}},
+      // No tile both fits and ends on a sector.
+      {{.num_indices = 65536, .row_bytes = 4002},
+       {.vec_bytes = 2, .lanes_log2 = 5, .blocks = 2048}},
+      {{.num_indices = 65536, .row_bytes = 16400},
+       {.vec_bytes = 16, .lanes_log2 = 5, .blocks = 2048}},
+  });
+}
+
+TEST(GatherPolicy, GivesHintsWhereTheOutputOutgrowsTheCache) {
+  constexpr std::int64_t kFits = (std::int64_t{50} << 20) / 512;
+  const auto hints = [](const GatherProblem& problem) {
+    const GatherPolicy policy = select_gather_policy(problem, kH100);
+    return std::pair(policy.streams_out, policy.keeps_table);
+  };
+  const GatherProblem problem{.num_rows = kFits, .num_indices = kFits + 1, .row_bytes = 512};
+  EXPECT_EQ(hints(problem), std::pair(true, true));
+  GatherProblem other = problem;
+  other.num_rows = kFits + 1;
+  EXPECT_EQ(hints(other), std::pair(true, false));
+  other = problem;
+  other.num_indices = kFits;
+  EXPECT_EQ(hints(other), std::pair(false, false));
+  // Staged rows are whole sectors together; these can't be staged.
+  other = problem;
+  other.row_bytes = 520;
+  EXPECT_EQ(hints(other), std::pair(true, false));
+  other.out_bits = 8;
+  EXPECT_EQ(hints(other), std::pair(false, false));
+  // Neighbouring rows of 8 bytes fill sectors.
+  other = {.num_rows = 100, .num_indices = std::int64_t{1} << 24, .row_bytes = 8};
+  EXPECT_EQ(hints(other), std::pair(true, true));
 }
 
 TEST(PairFormat, ComparesOnlyTheBitsThatARowNumberHas) {

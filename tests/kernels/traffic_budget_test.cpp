@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cstdio>
 #include <string>
+#include <tuple>
 
 #include "cuda/simt/emulated/options.h"
 #include "traffic/traffic.h"
@@ -125,6 +126,27 @@ TEST_P(TrafficBudget, AtomicBackwardIsKept) {
   }
   expect_within(what("atomic backward"), meter_.backward(BackwardRequest::kAtomic),
                 *GetParam().atomic);
+}
+
+// Hints keep rows in the cache that the ideal trace, without hints, reads again. With blocks that
+// run at once, as on a device, this needs stores of whole sectors.
+TEST(StreamedForward, ReadsLessThanTheIdealTrace) {
+  for (const auto& [dim, elem_type, most] :
+       {std::tuple{128, kFloat, 0.78}, {50, kFloat, 0.77}, {100, kBFloat16, 0.77}}) {
+    const std::int64_t row_bytes = dim * elem_bytes(elem_type);
+    simt::emulated::ScopedOptions options;
+    options->host_threads = 2;
+    options->l2_scale = 1.0 / 16;
+    options->interleaved_blocks = 264;
+    const std::int64_t l2_bytes = options->device->info.l2_bytes / 16;
+    const std::int64_t num_rows = l2_bytes / row_bytes * 9 / 10;
+    const bench::TrafficProblem problem{.num_rows = num_rows,
+                                        .dim = dim,
+                                        .elem_type = elem_type,
+                                        .indices = draw_indices(kUniform, num_rows, 5 * num_rows)};
+    const Traffic traffic = bench::TrafficMeter(problem).forward();
+    EXPECT_LE(traffic.times_floor(), most) << "dim " << dim;
+  }
 }
 
 std::string name_of(const testing::TestParamInfo<BudgetedWorkload>& info) {

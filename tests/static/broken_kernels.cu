@@ -5,12 +5,12 @@
 
 namespace rowlane::kernels {
 
-template <int kVecBytes, typename IndexT>
+template <int kVecBytes, bool kIsStaged, typename IndexT>
 __global__ void gather_kernel(const IndexT* __restrict__ indices, const void* table, void* out);
 
 // Moves 4 bytes at a time where 16 are possible.
 template <>
-__global__ void __launch_bounds__(kBlockThreads) gather_kernel<16, std::int32_t>(
+__global__ void __launch_bounds__(kBlockThreads) gather_kernel<16, false, std::int32_t>(
     const std::int32_t* __restrict__ indices, const void* table, void* out) {
   const std::int64_t row = simt::load_nc(indices + simt::block_id());
   const auto word = simt::load_nc(static_cast<const std::uint32_t*>(table) + row * kBlockThreads +
@@ -22,7 +22,7 @@ __global__ void __launch_bounds__(kBlockThreads) gather_kernel<16, std::int32_t>
 
 // Loads the table as if another thread could write it, past the read-only path.
 template <>
-__global__ void __launch_bounds__(kBlockThreads) gather_kernel<8, std::int32_t>(
+__global__ void __launch_bounds__(kBlockThreads) gather_kernel<8, false, std::int32_t>(
     const std::int32_t* __restrict__ indices, const void* table, void* out) {
   using Chunk = simt::Bytes<8>;
   const std::int64_t row = simt::load_nc(indices + simt::block_id());
@@ -34,8 +34,8 @@ __global__ void __launch_bounds__(kBlockThreads) gather_kernel<8, std::int32_t>(
 
 // Has no launch bound.
 template <>
-__global__ void gather_kernel<4, std::int32_t>(const std::int32_t* __restrict__ indices,
-                                               const void* table, void* out) {
+__global__ void gather_kernel<4, false, std::int32_t>(const std::int32_t* __restrict__ indices,
+                                                      const void* table, void* out) {
   const std::int64_t row = simt::load_nc(indices + simt::block_id());
   const auto word = simt::load_nc(static_cast<const std::uint32_t*>(table) + row);
   simt::store(static_cast<std::uint32_t*>(out) + simt::block_id(), word);

@@ -41,9 +41,14 @@ def read_only(num_bytes):
     return f"ld.global.nc {num_bytes}"
 
 
-def read_once(arch, num_bytes):
-    """A load that should leave L2 first; hints exist from sm_80 on, for 4 bytes and more."""
-    return f"ld.global.nc{'.hint' if arch >= 80 and num_bytes >= 4 else ''} {num_bytes}"
+def hint(arch, num_bytes):
+    """Hints exist from sm_80 on, for 4 bytes and more."""
+    return ".hint" if arch >= 80 and num_bytes >= 4 else ""
+
+
+def read_hinted(arch, num_bytes):
+    """A load of what should leave L2 first or last."""
+    return f"ld.global.nc{hint(arch, num_bytes)} {num_bytes}"
 
 
 def store(num_bytes):
@@ -54,14 +59,23 @@ def store(num_bytes):
 REPORT = {"atom.global.u64 8", store(8)}
 
 
-def gather(_, chunk_bytes, index):
-    return REPORT | {read_only(SIZES[index]), read_only(int(chunk_bytes)), store(int(chunk_bytes))}
+def store_hinted(arch, num_bytes):
+    return f"st.global{hint(arch, num_bytes)} {num_bytes}"
+
+
+def gather(arch, chunk_bytes, is_staged, index):
+    chunk_bytes = int(chunk_bytes)
+    # Staged rows are stored 16 bytes at a time, up to the last few.
+    wide_bytes = 16 if is_staged == "true" else chunk_bytes
+    return REPORT | {read_only(SIZES[index]), read_only(chunk_bytes),
+                     read_hinted(arch, chunk_bytes), store(chunk_bytes), store(wide_bytes),
+                     store_hinted(arch, wide_bytes)}
 
 
 def scatter_atomic(arch, elem, elems, index):
     row_bytes = SIZES[elem] * int(elems)
     add_bytes = row_bytes if arch >= 90 and elem == "float" else SIZES[elem]
-    return REPORT | {read_only(SIZES[index]), read_once(arch, row_bytes),
+    return REPORT | {read_only(SIZES[index]), read_hinted(arch, row_bytes),
                      f"red.global.f{SIZES[elem] * 8} {add_bytes}"}
 
 
@@ -76,7 +90,7 @@ def segment_reduce(arch, source, sink, elems, key):
     row_bytes = elem_bytes * int(elems)
     accum_bytes = max(elem_bytes, 4)
     # Keys, positions, gradient rows; finished rows, partial sums, what crosses the share's edges.
-    accesses = {read_only(SIZES[key]), read_once(arch, row_bytes), store(row_bytes),
+    accesses = {read_only(SIZES[key]), read_hinted(arch, row_bytes), store(row_bytes),
                 store(min(accum_bytes * int(elems), 16)), store(8)}
     if sink.startswith("AddingRowSink"):
         accesses.add(f"ld.global {row_bytes}")
@@ -92,7 +106,7 @@ def small_backward(arch, source, sink, elems):
     elem_bytes = SIZES[element(sink)]
     row_bytes = elem_bytes * int(elems)
     # Indices of either type, gradient rows; finished rows, and gathered ones.
-    return REPORT | {read_only(8), read_only(4), read_once(arch, row_bytes), store(row_bytes),
+    return REPORT | {read_only(8), read_only(4), read_hinted(arch, row_bytes), store(row_bytes),
                      store(elem_bytes), store(16)}
 
 

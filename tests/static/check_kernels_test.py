@@ -27,9 +27,9 @@ def table_of(registers, exceptions=()):
 
 def gather(registers):
     """A right gather kernel with so many registers."""
-    accesses = {access: 4 for access in check_kernels.EXPECTED["gather_kernel"](ARCH, 16, "int32")}
-    return {ARCH: {"gather_kernel<16, int32>": Kernel(
-        "gather_kernel<16, int32>", registers, block_threads=256, accesses=accesses)}}
+    accesses = {access: 4 for access in check_kernels.EXPECTED["gather_kernel"](ARCH, 16, "false", "int32")}
+    return {ARCH: {"gather_kernel<16, false, int32>": Kernel(
+        "gather_kernel<16, false, int32>", registers, block_threads=256, accesses=accesses)}}
 
 
 class BrokenKernels(unittest.TestCase):
@@ -47,12 +47,12 @@ class BrokenKernels(unittest.TestCase):
                         f"{kernel} {check}: {texts}\n{self.kernels[ARCH].get(kernel)}")
 
     def test_narrow_accesses(self):
-        name = "gather_kernel<16, int32>"
+        name = "gather_kernel<16, false, int32>"
         self.assert_found(name, "loads", r"global.nc 16, .*found ld\.global\.nc 4$")
         self.assert_found(name, "stores", r"global 16; found st\.global 4$")
 
     def test_loads_past_the_read_only_path(self):
-        self.assert_found("gather_kernel<8, int32>", "loads", r"found ld\.global 8, ld\.g")
+        self.assert_found("gather_kernel<8, false, int32>", "loads", r"found ld\.global 8, ld\.g")
 
     def test_atomics_with_a_result(self):
         self.assert_found("scatter_atomic_kernel<float, 4, int64>", "reductions", r"found atom\.")
@@ -69,7 +69,7 @@ class BrokenKernels(unittest.TestCase):
         self.assert_found("count_runs_kernel<uint64>", "occupancy", r"25\.0% at \d+")
 
     def test_no_launch_bound(self):
-        self.assert_found("gather_kernel<4, int32>", "occupancy", "no __launch_bounds__")
+        self.assert_found("gather_kernel<4, false, int32>", "occupancy", "no __launch_bounds__")
 
     def test_kernel_without_an_expectation(self):
         self.assert_found("unheard_of_kernel", "loads", "isn't in EXPECTED")
@@ -80,13 +80,13 @@ class BrokenKernels(unittest.TestCase):
 
 class Figures(unittest.TestCase):
     def test_one_register_more_is_a_finding(self):
-        table = table_of({"gather_kernel": {"16, int32": [40]}})
+        table = table_of({"gather_kernel": {"16, false, int32": [40]}})
         for registers, texts in ((40, []), (41, ["41 registers, the table says 40"])):
             findings, _ = check_kernels.check_all(gather(registers), table, True)
             self.assertEqual([finding.text for finding in findings], texts)
 
     def test_one_register_less_is_a_hint(self):
-        table = table_of({"gather_kernel": {"16, int32": [40]}})
+        table = table_of({"gather_kernel": {"16, false, int32": [40]}})
         findings, hints = check_kernels.check_all(gather(39), table, True)
         self.assertEqual((findings, len(hints)), ([], 1))
 
@@ -95,7 +95,7 @@ class Figures(unittest.TestCase):
 
     def test_an_exception_covers_its_check_only(self):
         exception = {"check": "registers", "kernels": ["gather_kernel<*>"], "reason": "a test"}
-        table = table_of({"gather_kernel": {"16, int32": [40]}}, [exception])
+        table = table_of({"gather_kernel": {"16, false, int32": [40]}}, [exception])
         findings, _ = check_kernels.check_all(gather(80), table, True)
         remaining, [(_, covered)], stale = check_kernels.split_exceptions(findings, table)
         self.assertEqual(([finding.check for finding in remaining], len(covered), stale),

@@ -39,7 +39,7 @@ class CompileError(Exception):
 class Kernel:
     """One instantiation of a kernel, compiled for one architecture."""
 
-    name: str  # gather_kernel<16, int32>
+    name: str  # gather_kernel<16, false, int32>
     registers: int = 0  # per thread
     stack_bytes: int = 0
     spill_bytes: int = 0  # loads and stores
