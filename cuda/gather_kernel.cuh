@@ -62,7 +62,8 @@ ROWLANE_DEVICE void load_rows(const IndexT* __restrict__ indices, std::int64_t w
   }
   ROWLANE_UNROLL
   for (int k = 0; k < kGatherRowsInFlight; ++k) {
-    const std::int64_t position = warp_position + group.first + k * group.stride;
+    const std::int64_t position =
+        warp_position + group.first + static_cast<std::int64_t>(k) * group.stride;
     row[k] = position < num_indices ? simt::load_nc(indices + position) : -1;
   }
 }
