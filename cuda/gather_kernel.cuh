@@ -72,12 +72,14 @@ ROWLANE_DEVICE void load_rows(const GatherKernelArgs<kVecBytes, IndexT>& args,
   }
   ROWLANE_UNROLL
   for (int k = 0; k < kGatherRowsInFlight; ++k) {
-    const std::int64_t position = warp_position + group.first + k * group.stride;
+    const std::int64_t position =
+        warp_position + group.first + static_cast<std::int64_t>(k) * group.stride;
     row[k] = position < args.num_indices ? simt::load_nc(args.indices + position) : -1;
   }
   ROWLANE_UNROLL
   for (int k = 0; k < kGatherRowsInFlight; ++k) {
-    const std::int64_t position = warp_position + group.first + k * group.stride;
+    const std::int64_t position =
+        warp_position + group.first + static_cast<std::int64_t>(k) * group.stride;
     if (group.lane == 0 && position < args.num_indices) {
       report(position, row[k]);
     }
