@@ -31,7 +31,8 @@ struct RenormKernelArgs {
 // The larger of two numbers, of which a NaN is the largest.
 template <typename T>
 ROWLANE_DEVICE T larger(T a, T b) {
-  return b > a || b != b ? b : a;
+  const bool is_nan = b != b;  // NOLINT(misc-redundant-expression)
+  return b > a || is_nan ? b : a;
 }
 
 template <typename T>
@@ -71,7 +72,8 @@ __global__ void __launch_bounds__(kBlockThreads) renorm_kernel(RenormKernelArgs<
   using AccumT = simt::Accum<ElemT>;
   using Chunk = simt::Vec<ElemT, kElems>;
   const int lanes = 1 << args.lanes_log2;
-  const int lane = simt::thread_id() & (lanes - 1);
+  const int first_column = (simt::thread_id() & (lanes - 1)) * kElems;
+  const int columns_per_step = lanes * kElems;
   const std::int64_t position =
       (simt::block_id() * kBlockThreads + simt::thread_id()) >> args.lanes_log2;
 
@@ -87,7 +89,7 @@ __global__ void __launch_bounds__(kBlockThreads) renorm_kernel(RenormKernelArgs<
 
   AccumT norm = 0;
   if (is_first) {
-    for (std::int64_t c = lane * kElems; c < args.dim; c += lanes * kElems) {
+    for (std::int64_t c = first_column; c < args.dim; c += columns_per_step) {
       const Chunk chunk = simt::load(reinterpret_cast<const Chunk*>(elements + c));
       ROWLANE_UNROLL
       for (int e = 0; e < kElems; ++e) {
@@ -105,7 +107,7 @@ __global__ void __launch_bounds__(kBlockThreads) renorm_kernel(RenormKernelArgs<
   }
 
   const AccumT scale = args.max_norm / (norm + static_cast<AccumT>(1e-7));
-  for (std::int64_t c = lane * kElems; c < args.dim; c += lanes * kElems) {
+  for (std::int64_t c = first_column; c < args.dim; c += columns_per_step) {
     Chunk chunk = simt::load(reinterpret_cast<const Chunk*>(elements + c));
     ROWLANE_UNROLL
     for (int e = 0; e < kElems; ++e) {

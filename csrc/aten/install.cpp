@@ -47,10 +47,10 @@ at::Tensor embedding_sparse_backward_kernel(const at::Tensor& grad_output,
                                         {.padding_idx = padding_row(padding_idx, num_weights)});
 }
 
-at::Tensor& embedding_renorm_kernel_(at::Tensor& self, const at::Tensor& indices, double max_norm,
-                                     double norm_type) {
+at::Tensor& embedding_renorm_kernel(at::Tensor& self, const at::Tensor& indices, double max_norm,
+                                    double norm_type) {
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
-  ops::embedding_renorm_(self, indices, max_norm, norm_type);
+  ops::embedding_renorm(self, indices, max_norm, norm_type);
   return self;
 }
 
@@ -76,7 +76,7 @@ class AtenKernels {
         kernels.impl("embedding", TORCH_FN(embedding_kernel));
         kernels.impl("embedding_dense_backward", TORCH_FN(embedding_dense_backward_kernel));
         kernels.impl("embedding_sparse_backward", TORCH_FN(embedding_sparse_backward_kernel));
-        kernels.impl("embedding_renorm_", TORCH_FN(embedding_renorm_kernel_));
+        kernels.impl("embedding_renorm_", TORCH_FN(embedding_renorm_kernel));
         open(autograd_key)
             .impl("embedding_sparse_backward", TORCH_FN(embedding_sparse_backward_kernel));
         names += (names.empty() ? "" : ", ") + std::string(name);

@@ -20,7 +20,7 @@ void embedding_renorm_autograd(const at::Tensor& weight, const at::Tensor& indic
                               ": weight has a tangent, which scaling in place doesn't have; call "
                               "it on weight.detach()");
   const at::AutoDispatchBelowAutograd below_autograd;
-  ops::embedding_renorm_(weight, indices, max_norm, norm_type);
+  ops::embedding_renorm(weight, indices, max_norm, norm_type);
 }
 
 // A backward pass that needs the table as it was before is to notice.
@@ -28,7 +28,7 @@ void embedding_renorm_in_place(const at::Tensor& weight, const at::Tensor& indic
                                double norm_type) {
   {
     const at::AutoDispatchBelowADInplaceOrView below_in_place;
-    ops::embedding_renorm_(weight, indices, max_norm, norm_type);
+    ops::embedding_renorm(weight, indices, max_norm, norm_type);
   }
   torch::autograd::impl::bump_version(weight);
 }

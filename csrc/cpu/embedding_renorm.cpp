@@ -93,8 +93,8 @@ void scale_rows(const at::Tensor& table, const std::vector<std::int64_t>& rows, 
                    });
 }
 
-void embedding_renorm_(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
-                       double norm_type) {
+void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
+                      double norm_type) {
   constexpr const char* kOp = "rowlane::embedding_renorm_";
   ops::check_renorm(kOp, weight, indices, max_norm, norm_type);
   const at::Tensor index_list = indices.contiguous();
@@ -117,6 +117,6 @@ void embedding_renorm_(const at::Tensor& weight, const at::Tensor& indices, doub
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(rowlane, CPU, m) { m.impl("embedding_renorm_", &embedding_renorm_); }
+TORCH_LIBRARY_IMPL(rowlane, CPU, m) { m.impl("embedding_renorm_", &embedding_renorm); }
 
 }  // namespace rowlane::cpu

@@ -11,8 +11,8 @@
 namespace rowlane::device {
 namespace {
 
-void embedding_renorm_(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
-                       double norm_type) {
+void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
+                      double norm_type) {
   constexpr const char* kOp = "rowlane::embedding_renorm_";
   ops::check_renorm(kOp, weight, indices, max_norm, norm_type);
   const c10::DeviceGuard guard(weight.device());
@@ -46,7 +46,7 @@ void embedding_renorm_(const at::Tensor& weight, const at::Tensor& indices, doub
 }  // namespace
 
 TORCH_LIBRARY_IMPL(rowlane, ROWLANE_DEVICE_KEY, m) {
-  m.impl("embedding_renorm_", &embedding_renorm_);
+  m.impl("embedding_renorm_", &embedding_renorm);
 }
 
 }  // namespace rowlane::device

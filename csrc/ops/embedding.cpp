@@ -23,7 +23,7 @@ at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
     // A refused call changes nothing, so what else may be wrong with it comes first.
     const at::Tensor table = weight.detach();
     ops::embedding(table, indices.reshape(-1).narrow(0, 0, 0), look_up);
-    ops::embedding_renorm_(table, indices, *options.max_norm(), options.norm_type());
+    ops::embedding_renorm(table, indices, *options.max_norm(), options.norm_type());
   }
   return ops::embedding(weight, indices, look_up);
 }
@@ -74,8 +74,8 @@ at::Tensor embedding_row_gradient(const at::Tensor& grad_output, const at::Tenso
                  look_up.scale_grad_by_freq, look_up.algorithm);
 }
 
-void embedding_renorm_(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
-                       double norm_type) {
+void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
+                      double norm_type) {
   static const auto op = find_op<void(const at::Tensor&, const at::Tensor&, double, double)>(
       "rowlane::embedding_renorm_");
   op.call(weight, indices, max_norm, norm_type);

@@ -30,8 +30,8 @@ at::Tensor embedding_sparse_backward(const at::Tensor& grad_output, const at::Te
                                      const c10::SymInt& num_embeddings, const LookUp& look_up);
 at::Tensor embedding_row_gradient(const at::Tensor& grad_output, const at::Tensor& indices,
                                   const c10::SymInt& num_embeddings, const LookUp& look_up);
-void embedding_renorm_(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
-                       double norm_type);
+void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, double max_norm,
+                      double norm_type);
 
 // Ranks, dtypes, devices and options: what is known even of tensors without data. `op` begins the
 // messages.

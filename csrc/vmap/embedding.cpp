@@ -133,11 +133,11 @@ void embedding_renorm_vmap(const at::Tensor& weight, const at::Tensor& indices, 
     const Operand table(weight, level);
     const Operand index(indices, level);
     if (!table.is_batched) {
-      ops::embedding_renorm_(table.value, index.value, max_norm, norm_type);
+      ops::embedding_renorm(table.value, index.value, max_norm, norm_type);
       return;
     }
     for (std::int64_t i = 0; i < table.value.size(0); ++i) {
-      ops::embedding_renorm_(table.of(i), index.of(i), max_norm, norm_type);
+      ops::embedding_renorm(table.of(i), index.of(i), max_norm, norm_type);
     }
   });
 }
