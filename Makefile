@@ -59,11 +59,11 @@ $(RATINGS): scripts/movielens.py | $(SETUP)
 build: $(BUILD)/build.ninja
 	@cmake --build $(BUILD)
 
-# The kernels' tests run once more under the address and undefined-behaviour sanitizers.
+# The kernels' tests and random calls run once more under the address and undefined-behaviour sanitizers.
 .PHONY: test
 test: build data build/asan/build.ninja
-	@cmake --build build/asan --target kernel_tests
-	@ctest --test-dir build/asan -L kernels --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
+	@cmake --build build/asan --target kernel_tests fuzz_test
+	@ctest --test-dir build/asan -L 'kernels|sanitized' --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
 	@ctest --test-dir $(BUILD) --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
 
 build/asan/build.ninja: $(SETUP)
