@@ -6,9 +6,9 @@ install(DIRECTORY include/rowlane DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(TARGETS rowlane rowlane_linked EXPORT rowlaneTargets)
 install(TARGETS rowlane_aten)
 if(SKBUILD)
-  # The Python package, beside torch's: whoever imports it has imported torch.
+  # The Python package lies beside torch's and the CUDA runtime's.
   set_target_properties(rowlane rowlane_aten PROPERTIES
-    INSTALL_RPATH "$ORIGIN;$ORIGIN/../../torch/lib"
+    INSTALL_RPATH "$ORIGIN;$ORIGIN/../../torch/lib;$ORIGIN/../../nvidia/cu13/lib"
     INSTALL_RPATH_USE_LINK_PATH OFF
     VERSION "" SOVERSION "")
   install(TARGETS rowlane rowlane_aten LIBRARY DESTINATION lib COMPONENT python)

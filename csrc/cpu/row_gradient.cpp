@@ -1,6 +1,6 @@
 #include "csrc/cpu/row_gradient.h"
 
-#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <atomic>
 #include <memory>
@@ -67,12 +67,20 @@ RankedIndices rank_indices(const at::Tensor& indices, std::int64_t num_rows,
 std::tuple<at::Tensor, at::Tensor> row_gradient(std::string_view op, const at::Tensor& grad_output,
                                                 const at::Tensor& indices, std::int64_t num_rows,
                                                 std::int64_t padding_row, bool scale_by_count) {
+  if (grad_output.size(-1) == 0) {
+    // The rows are those of a table with a column.
+    std::vector<std::int64_t> sizes = indices.sizes().vec();
+    sizes.push_back(1);
+    const at::Tensor column = at::zeros({1}, grad_output.options()).expand(sizes);
+    const at::Tensor rows = std::get<0>(
+        row_gradient(op, column, indices, num_rows, padding_row, /*scale_by_count=*/false));
+    return {rows, empty_output({rows.numel(), 0}, grad_output.scalar_type())};
+  }
   const at::Tensor index_list = indices.contiguous();
   const GradRows grads = grad_rows(grad_output);
   const std::int64_t num_indices = index_list.numel();
-  const std::int64_t num_shares = scale_by_count || grads.dim == 0 || num_indices == 0
-                                      ? 0
-                                      : select_scatter_shares(num_rows, num_indices, grads);
+  const std::int64_t num_shares =
+      scale_by_count || num_indices == 0 ? 0 : select_scatter_shares(num_rows, num_indices, grads);
   if (num_shares == 0) {
     return sorted_row_sums(SortedIndices(op, index_list, num_rows, padding_row), grads,
                            scale_by_count);

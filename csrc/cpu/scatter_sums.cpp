@@ -45,6 +45,9 @@ at::Tensor scatter_sums(const at::Tensor& indices, const GradRows& grads, std::i
   at::Tensor out = empty_output({num_rows, grads.dim}, grads.dtype);
   const std::int64_t num_indices = indices.numel();
   const std::int64_t size = num_rows * grads.dim;
+  if (size == 0) {
+    return out;
+  }
   const std::int64_t sum_bytes = size * accum_bytes(grads.dtype);
   // The first share's sums are the result where no rounding follows.
   const bool is_in_place =
