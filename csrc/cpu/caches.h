@@ -1,25 +1,14 @@
-// What fits into the processor's caches.
+// What fits into the processor's caches. Constants, because what the system says is what all cores
+// of a machine have, of which a process may get little (256 MiB on a virtual machine of 2 cores).
 #pragma once
-
-#include <unistd.h>
 
 #include <cstdint>
 
 namespace rowlane::cpu {
 
-// Of the cache that all cores share.
-inline std::int64_t last_level_cache_bytes() {
-  constexpr std::int64_t kUnknown = std::int64_t{32} << 20;
-  static const std::int64_t bytes = [] {
-    const std::int64_t l3_bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    return l3_bytes > 0 ? l3_bytes : kUnknown;
-  }();
-  return bytes;
-}
-
 // Whether so much memory is written past the cache: it would not stay there for its reader, and
 // ordinary stores would read it first.
-inline bool is_streamed(std::int64_t bytes) { return bytes >= last_level_cache_bytes() / 4; }
+inline bool is_streamed(std::int64_t bytes) { return bytes >= std::int64_t{8} << 20; }
 
 // Whether rows of so much memory, in any order, are fetched ahead: in the caches of one core that
 // costs more than it saves.

@@ -204,6 +204,14 @@ std::int64_t bytes_to_line(const void* data) {
   return static_cast<std::int64_t>(-bits_as<std::uintptr_t>(data) % kLineBytes);
 }
 
+// A cache line at each end of what is streamed is written as usual, which costs a read of it: too
+// much for a short row that is not whole lines.
+constexpr std::int64_t kMinStreamBytes = 1024;
+
+bool is_worth_streaming(std::int64_t row_bytes) {
+  return row_bytes % kLineBytes == 0 || row_bytes >= kMinStreamBytes;
+}
+
 // Streams whole cache lines and writes the rest as usual.
 void stream_copy(char* to, const char* from, std::int64_t bytes) {
   const std::int64_t head = bytes_to_line(to);
@@ -223,7 +231,7 @@ void stream_copy(char* to, const char* from, std::int64_t bytes) {
 
 void write_zeros(char* to, std::int64_t bytes, bool streams) {
   const std::int64_t head = bytes_to_line(to);
-  if (!streams || bytes < head + kLineBytes) {
+  if (!streams || bytes < kMinStreamBytes) {
     std::memset(to, 0, static_cast<std::size_t>(bytes));
     return;
   }
@@ -261,7 +269,9 @@ void copy_row(char* to, const char* from, std::int64_t bytes) {
   }
 }
 
-void prefetch_row(const void* row, std::int64_t bytes) {
+// Always inlined, as is what calls only this: GCC takes a function that does nothing but fetch for
+// one that does nothing, and drops the call.
+[[gnu::always_inline]] inline void prefetch_row(const void* row, std::int64_t bytes) {
   const char* const begin = static_cast<const char*>(row);
   const std::int64_t end = bytes < kPrefetchRowBytes ? bytes : kPrefetchRowBytes;
   for (std::int64_t i = 0; i < end; i += kLineBytes) {
@@ -353,7 +363,7 @@ bool gather(const GatherArgs& args, const IndexT* indices, std::int64_t begin, s
     default:
       break;
   }
-  if (args.streams) {
+  if (args.streams && is_worth_streaming(args.row_bytes)) {
     return args.prefetches ? gather_rows<true, true>(args, indices, begin, end)
                            : gather_rows<false, true>(args, indices, begin, end);
   }
@@ -465,6 +475,7 @@ class ShareSummer {
         row_bytes_(args.target.dim * static_cast<std::int64_t>(sizeof(ElemT))),
         ahead_(prefetch_rows_ahead(row_bytes_)),
         scratch_(scratch),
+        streams_rows_(args.streams && is_worth_streaming(row_bytes_)),
         streams_vecs_(args.streams && row_bytes_ % kVecBytes == 0 &&
                       bits_as<std::uintptr_t>(args.target.out) % kVecBytes == 0) {}
 
@@ -559,7 +570,7 @@ class ShareSummer {
     if (count == 1) {
       fetch_ahead(begin);
       const auto* const from = static_cast<const char*>(static_cast<const void*>(grad(begin)));
-      if (args_.streams) {
+      if (streams_rows_) {
         stream_copy(to, from, row_bytes_);
       } else {
         copy_row(to, from, row_bytes_);
@@ -574,7 +585,7 @@ class ShareSummer {
     }
   }
 
-  void fetch_ahead(std::int64_t i) const {
+  [[gnu::always_inline]] void fetch_ahead(std::int64_t i) const {
     if (args_.prefetches && i + ahead_ < entries_.size) {
       prefetch_row(grad(i + ahead_), row_bytes_);
     }
@@ -607,6 +618,7 @@ class ShareSummer {
   const std::int64_t row_bytes_;
   const std::int64_t ahead_;
   Accum* const scratch_;
+  const bool streams_rows_;
   const bool streams_vecs_;
 };
 

@@ -9,11 +9,16 @@
 namespace rowlane::cpu {
 namespace {
 
-// All sums of all shares: what the caches of the cores hold.
-constexpr std::int64_t kMaxSumBytes = std::int64_t{4} << 20;
+// Sums of one share. Those of short rows may be in any cache, because a sort costs more than a
+// miss; of longer ones, in a core's own.
+constexpr std::int64_t kShortRowBytes = 32;
+constexpr std::int64_t kMaxShortSumBytes = std::int64_t{16} << 20;
+constexpr std::int64_t kMaxSumBytes = std::int64_t{2} << 20;
+// Of rows that are longer than this, sorting the indices costs little.
+constexpr std::int64_t kMaxRowBytes = 1024;
 constexpr std::int64_t kMaxShares = 16;
 // Indices per row and share that make up for clearing and adding the share's sums.
-constexpr std::int64_t kIndicesPerRow = 2;
+constexpr std::int64_t kIndicesPerRow = 4;
 // Threads that share a share's sums take columns of whole cache lines.
 constexpr std::int64_t kMinColumns = 32;
 constexpr std::int64_t kMergeGrain = 32 << 10;
@@ -31,10 +36,16 @@ auto scatter_of(const ElemLoops& loops) {
 
 std::int64_t select_scatter_shares(std::int64_t num_rows, std::int64_t num_indices,
                                    const GradRows& grads) {
-  const std::int64_t sum_bytes = num_rows * grads.dim * accum_bytes(grads.dtype);
+  const std::int64_t row_bytes = grads.dim * accum_bytes(grads.dtype);
+  const bool is_short = row_bytes <= kShortRowBytes;
+  if (row_bytes > kMaxRowBytes ||
+      num_rows * row_bytes > (is_short ? kMaxShortSumBytes : kMaxSumBytes) ||
+      num_rows > kIndicesPerRow * num_indices) {
+    return 0;
+  }
   std::int64_t shares = kMaxShares;
-  while (shares > 0 &&
-         (shares * sum_bytes > kMaxSumBytes || shares * num_rows * kIndicesPerRow > num_indices)) {
+  while (shares > 1 && (shares * num_rows * row_bytes > kMaxSumBytes ||
+                        shares * num_rows * kIndicesPerRow > num_indices)) {
     shares /= 2;
   }
   return shares;

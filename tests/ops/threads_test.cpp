@@ -99,6 +99,7 @@ TEST_P(Threads, GradientIsTheSameToTheBitForAnyNumber) {
 INSTANTIATE_TEST_SUITE_P(AllSkews, Threads,
                          ::testing::Values(Case{"Uniform", 5000, 33, 20000, 0},
                                            Case{"HalfOnOneRow", 5000, 33, 20000, 0.5},
+                                           Case{"HalfOnOneOfManyRows", 50000, 33, 60000, 0.5},
                                            Case{"AllOnOneRow", 2000, 100, 20000, 1},
                                            Case{"ManyRowsFewIndices", 200000, 8, 50, 0},
                                            Case{"FewRowsManyIndices", 4, 7, 100000, 0},
