@@ -1,4 +1,5 @@
 # make bench     compare with torch on this machine: table, JSON, plots     WORKLOADS=… DEVICE=cpu|cuda JSON=FILE ARGS=…
+# make bars      measure what the CPU backend promises, with pass or fail   JSON=FILE ARGS=…
 # make test      build everything and run all tests                         TESTS=REGEX
 # make traffic   count what the kernels move, on an emulated GPU            WORKLOADS=… DEVICE_MODEL=h100|a100|b200|l4 JSON=FILE
 # make gpu-report  on a machine with a GPU: test, measure, compare with the model of it
@@ -77,6 +78,15 @@ bench: $(BUILD)/build.ninja data
 	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
 	  $(BUILD)/bin/rowlane-bench --workload $(WORKLOADS) --device $(DEVICE) --json "$(JSON)" $(ARGS)
 	@$(PYTHON) scripts/report.py "$(JSON)"
+
+# Exits with an error when one is not met.
+.PHONY: bars
+bars: JSON = $(RESULTS)/bars.json
+bars: $(BUILD)/build.ninja data
+	@cmake --build $(BUILD) --target rowlane-bars
+	@mkdir -p "$(dir $(JSON))"
+	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
+	  $(BUILD)/bin/rowlane-bars --json "$(JSON)" $(ARGS)
 
 # Needs no GPU.
 .PHONY: traffic
