@@ -40,8 +40,8 @@ CODE_RULES = (
         r"\batomic(Add|Sub|Min|Max|And|Or|Xor|Exch|CAS)\b|\bcuda[A-Z]\w*|\bcu[A-Z]\w*\(|<<<|"
         r"\b(cub|thrust)::|#\s*include\s*<(cuda|cub|thrust|mma)|\basm\b",
         "CUDA's intrinsics, launches and runtime belong to cuda/simt",
-        # The benchmark asks for the GPU's name.
-        ("cuda/simt/", "benchmarks/machine.cpp"),
+        # The benchmarks ask for the GPU's name, and one times kernels without torch.
+        ("cuda/simt/", "benchmarks/machine.cpp", "benchmarks/tune/cuda_device.cpp"),
     ),
     (
         r"#\s*include\s*[<\"](torch|ATen|c10|caffe2)/",

@@ -12,6 +12,8 @@ struct Bar {
   std::string name;
   double least_mean = 0.0;   // of the geometric mean of the ratios
   double least_ratio = 0.0;  // of each
+  // Said, so that a bar can be named without them.
+  // NOLINTNEXTLINE(readability-redundant-member-init)
   std::vector<Comparison> comparisons = {};
 
   [[nodiscard]] double mean() const;

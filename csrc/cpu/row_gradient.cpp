@@ -1,5 +1,6 @@
 #include "csrc/cpu/row_gradient.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/zeros.h>
 
 #include <atomic>

@@ -164,7 +164,12 @@ struct Lane<Half> {
 };
 
 template <typename ElemT>
-constexpr std::int64_t kLanes = kVecBytes / sizeof(typename Lane<ElemT>::Accum);
+using AccumOf = Lane<ElemT>::Accum;
+template <typename ElemT>
+using VecOf = Lane<ElemT>::Vec;
+
+template <typename ElemT>
+constexpr std::int64_t kLanes = kVecBytes / sizeof(AccumOf<ElemT>);
 
 // ---- Bytes -------------------------------------------------------------------------------------
 
@@ -387,9 +392,9 @@ struct RowGroup {
 // `kVecs` registers of the group's sums from column `column` on, added to `partial` unless it is
 // null.
 template <int kVecs, typename ElemT>
-void add_group(const RowGroup<ElemT>& group, std::int64_t column,
-               const typename Lane<ElemT>::Accum* partial, typename Lane<ElemT>::Vec* sums) {
-  using Vec = typename Lane<ElemT>::Vec;
+void add_group(const RowGroup<ElemT>& group, std::int64_t column, const AccumOf<ElemT>* partial,
+               VecOf<ElemT>* sums) {
+  using Vec = VecOf<ElemT>;
   for (int v = 0; v < kVecs; ++v) {
     sums[v] = partial != nullptr
                   ? load_bits<Vec>(partial + column + v * kLanes<ElemT>)
@@ -405,22 +410,22 @@ void add_group(const RowGroup<ElemT>& group, std::int64_t column,
 // How a finished sum is written: as AccumT into scratch memory, or rounded into a row.
 template <typename ElemT>
 struct ScratchSink {
-  typename Lane<ElemT>::Accum* to;
+  AccumOf<ElemT>* to;
 
-  void put(std::int64_t column, typename Lane<ElemT>::Vec value) const {
+  void put(std::int64_t column, VecOf<ElemT> value) const {
     std::memcpy(to + column, &value, sizeof(value));
   }
-  void put(std::int64_t column, typename Lane<ElemT>::Accum value) const { to[column] = value; }
+  void put(std::int64_t column, AccumOf<ElemT> value) const { to[column] = value; }
 };
 
 template <typename ElemT, bool kStreams>
 struct RowSink {
-  using Accum = typename Lane<ElemT>::Accum;
+  using Accum = AccumOf<ElemT>;
 
   ElemT* to;
   Accum divisor;  // 1 where nothing is divided
 
-  void put(std::int64_t column, typename Lane<ElemT>::Vec value) const {
+  void put(std::int64_t column, VecOf<ElemT> value) const {
     const auto narrowed = Lane<ElemT>::narrow(divisor == Accum{1} ? value : value / divisor);
     if constexpr (kStreams) {
       stream_vec(to + column, narrowed);
@@ -434,10 +439,10 @@ struct RowSink {
 };
 
 template <typename ElemT, typename Sink>
-void sum_group(const RowGroup<ElemT>& group, std::int64_t dim,
-               const typename Lane<ElemT>::Accum* partial, const Sink& sink) {
-  using Accum = typename Lane<ElemT>::Accum;
-  using Vec = typename Lane<ElemT>::Vec;
+void sum_group(const RowGroup<ElemT>& group, std::int64_t dim, const AccumOf<ElemT>* partial,
+               const Sink& sink) {
+  using Accum = AccumOf<ElemT>;
+  using Vec = VecOf<ElemT>;
   constexpr std::int64_t kVecLanes = kLanes<ElemT>;
   std::int64_t column = 0;
   for (; column + kTileVecs * kVecLanes <= dim; column += kTileVecs * kVecLanes) {
@@ -464,7 +469,7 @@ void sum_group(const RowGroup<ElemT>& group, std::int64_t dim,
 // The loop over one share's entries.
 template <typename ElemT, typename Entry>
 class ShareSummer {
-  using Accum = typename Lane<ElemT>::Accum;
+  using Accum = AccumOf<ElemT>;
 
  public:
   // scratch: AccumT [dim]
@@ -553,8 +558,7 @@ class ShareSummer {
 
   void zero_rows(std::int64_t begin, std::int64_t end) const {
     if (begin < end) {
-      write_zeros(static_cast<char*>(static_cast<void*>(out(begin))), (end - begin) * row_bytes_,
-                  args_.streams);
+      write_zeros(reinterpret_cast<char*>(out(begin)), (end - begin) * row_bytes_, args_.streams);
     }
   }
 
@@ -565,11 +569,11 @@ class ShareSummer {
   }
 
   void sum_row(std::int64_t begin, std::int64_t end, std::int64_t out_row) {
-    auto* const to = static_cast<char*>(static_cast<void*>(out(out_row)));
+    auto* const to = reinterpret_cast<char*>(out(out_row));
     const std::int64_t count = end - begin;
     if (count == 1) {
       fetch_ahead(begin);
-      const auto* const from = static_cast<const char*>(static_cast<const void*>(grad(begin)));
+      const auto* const from = reinterpret_cast<const char*>(grad(begin));
       if (streams_rows_) {
         stream_copy(to, from, row_bytes_);
       } else {
@@ -624,14 +628,13 @@ class ShareSummer {
 
 template <typename ElemT, typename Entry>
 void sum_share(const SumArgs<Entry>& args, SumShare& share) {
-  ShareSummer<ElemT, Entry>(args, static_cast<typename Lane<ElemT>::Accum*>(share.scratch))
-      .sum(share);
+  ShareSummer<ElemT, Entry>(args, static_cast<AccumOf<ElemT>*>(share.scratch)).sum(share);
 }
 
 template <typename ElemT>
 void finish_long_run(const SumTarget& target, const LongRun& run, std::int64_t column_begin,
                      std::int64_t column_end) {
-  using Accum = typename Lane<ElemT>::Accum;
+  using Accum = AccumOf<ElemT>;
   // Columns that are summed together, in registers.
   constexpr std::int64_t kColumns = kTileVecs * kLanes<ElemT>;
   const auto* const chunk_sums = static_cast<const Accum*>(target.chunk_sums);
@@ -663,7 +666,7 @@ constexpr std::int64_t kScatterAhead = 4;
 
 template <std::int64_t kDim, typename ElemT, typename IndexT>
 void scatter_rows_of(const ScatterArgs<IndexT>& args) {
-  using Accum = typename Lane<ElemT>::Accum;
+  using Accum = AccumOf<ElemT>;
   const ScatterArgs<IndexT> a = args;
   const auto* const grads = static_cast<const ElemT*>(a.grads);
   auto* const sums = static_cast<Accum*>(a.sums);
@@ -680,8 +683,8 @@ void scatter_rows_of(const ScatterArgs<IndexT>& args) {
 
 template <typename ElemT, typename IndexT>
 void scatter_rows(const ScatterArgs<IndexT>& args) {
-  using Accum = typename Lane<ElemT>::Accum;
-  using Vec = typename Lane<ElemT>::Vec;
+  using Accum = AccumOf<ElemT>;
+  using Vec = VecOf<ElemT>;
   const ScatterArgs<IndexT> a = args;
   const auto* const grads = static_cast<const ElemT*>(a.grads) + a.column_begin;
   auto* const all_sums = static_cast<Accum*>(a.sums) + a.column_begin;
@@ -710,7 +713,7 @@ void scatter_rows(const ScatterArgs<IndexT>& args) {
 
 template <typename ElemT, typename IndexT>
 void clear_sums(const ScatterArgs<IndexT>& args) {
-  using Accum = typename Lane<ElemT>::Accum;
+  using Accum = AccumOf<ElemT>;
   auto* const sums = static_cast<Accum*>(args.sums) + args.column_begin;
   const std::int64_t columns = args.column_end - args.column_begin;
   const bool is_dense = columns == args.dim;
@@ -743,8 +746,8 @@ void scatter(const ScatterArgs<IndexT>& args) {
 
 template <typename ElemT>
 void merge(const MergeArgs& args) {
-  using Accum = typename Lane<ElemT>::Accum;
-  using Vec = typename Lane<ElemT>::Vec;
+  using Accum = AccumOf<ElemT>;
+  using Vec = VecOf<ElemT>;
   const MergeArgs a = args;
   const auto* const first = static_cast<const Accum*>(a.first);
   const auto* const rest = static_cast<const Accum*>(a.rest);
