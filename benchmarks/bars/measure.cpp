@@ -48,11 +48,12 @@ Inputs make_inputs(const Problem& problem, const Ratings* ratings) {
 
 at::Tensor dense_backward(const at::Tensor& grad, const at::Tensor& indices,
                           std::int64_t num_rows) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("rowlane::embedding_backward", "")
-                             .typed<at::Tensor(const at::Tensor&, const at::Tensor&, c10::SymInt,
-                                               std::optional<c10::SymInt>, std::string_view)>();
-  return op.call(grad, indices, num_rows, std::nullopt, "auto");
+  static const auto op =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("rowlane::embedding_backward", "")
+          .typed<at::Tensor(const at::Tensor&, const at::Tensor&, c10::SymInt,
+                            std::optional<c10::SymInt>, bool, std::string_view)>();
+  return op.call(grad, indices, num_rows, std::nullopt, false, "auto");
 }
 
 // The result lives until the clock has stopped.
