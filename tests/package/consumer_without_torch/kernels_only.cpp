@@ -9,7 +9,8 @@ namespace kernels = rowlane::kernels;
 
 int main() {
   const kernels::GatherPolicy gather = kernels::select_gather_policy(
-      /*num_indices=*/4096, /*row_bytes=*/200, /*address_bits=*/200, {.num_sms = 132});
+      {.num_rows = 1000, .num_indices = 4096, .row_bytes = 200, .table_bits = 200},
+      {.num_sms = 132, .l2_bytes = 50 << 20});
   std::cout << "gather: " << gather.vec_bytes << " bytes per access\n";
 
   kernels::BackwardProblem problem{.num_rows = 1000, .dim = 50, .num_indices = 4096};
