@@ -28,6 +28,8 @@ DEVICE_MODEL ?= h100
 RESULTS := build/results
 JSON ?= $(RESULTS)/bench.json
 PREFIX ?= /usr/local
+# Results say which commit they are of.
+WITH_COMMIT = ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)"
 
 export ROWLANE_CUDA
 # A newer CMake than Debian's comes with the toolkit packages.
@@ -75,7 +77,7 @@ build/asan/build.ninja: $(SETUP)
 bench: $(BUILD)/build.ninja data
 	@cmake --build $(BUILD) --target rowlane-bench
 	@mkdir -p "$(dir $(JSON))"
-	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
+	@$(WITH_COMMIT) \
 	  $(BUILD)/bin/rowlane-bench --workload $(WORKLOADS) --device $(DEVICE) --json "$(JSON)" $(ARGS)
 	@$(PYTHON) scripts/report.py "$(JSON)"
 
@@ -85,7 +87,7 @@ bars: JSON = $(RESULTS)/bars.json
 bars: $(BUILD)/build.ninja data
 	@cmake --build $(BUILD) --target rowlane-bars
 	@mkdir -p "$(dir $(JSON))"
-	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
+	@$(WITH_COMMIT) \
 	  $(BUILD)/bin/rowlane-bars --json "$(JSON)" $(ARGS)
 
 # Needs no GPU.
@@ -94,7 +96,7 @@ traffic: JSON = $(RESULTS)/traffic.json
 traffic: $(BUILD)/build.ninja data
 	@cmake --build $(BUILD) --target rowlane-traffic
 	@mkdir -p "$(dir $(JSON))"
-	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
+	@$(WITH_COMMIT) \
 	  $(BUILD)/bin/rowlane-traffic --workload $(WORKLOADS) --device $(DEVICE_MODEL) --json "$(JSON)" $(ARGS)
 	@$(PYTHON) scripts/traffic_report.py "$(JSON)"
 
@@ -102,7 +104,7 @@ traffic: $(BUILD)/build.ninja data
 gpu-report: $(SETUP)
 	@$(PYTHON) scripts/gpu_report.py check
 	@$(MAKE) --no-print-directory build data
-	@ROWLANE_COMMIT="$$(git describe --always --dirty 2>/dev/null || true)" \
+	@$(WITH_COMMIT) \
 	  $(PYTHON) scripts/gpu_report.py run --build $(BUILD) --results $(RESULTS) --workloads $(WORKLOADS)
 
 .PHONY: examples

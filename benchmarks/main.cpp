@@ -16,6 +16,7 @@
 #include "machine.h"
 #include "plan.h"
 #include "problem_runner.h"
+#include "program.h"
 #include "progress.h"
 #include "settings.h"
 #include "table.h"
@@ -178,7 +179,7 @@ int main(int argc, char** argv) {
   line.settings.data_dir = ROWLANE_BENCH_DATA_DIR;
   define_options(app, line);
   CLI11_PARSE(app, argc, argv);
-  try {
+  return run_program(kProgram, [&] {
     if (line.is_list) {
       print_workload_list(std::cout);
       return EXIT_SUCCESS;
@@ -186,10 +187,5 @@ int main(int argc, char** argv) {
     complete(line);
     run(line.settings);
     return EXIT_SUCCESS;
-  } catch (const c10::Error& error) {
-    std::cerr << kProgram << ": " << error.what_without_backtrace() << "\n";
-  } catch (const std::exception& error) {
-    std::cerr << kProgram << ": " << error.what() << "\n";
-  }
-  return EXIT_FAILURE;
+  });
 }

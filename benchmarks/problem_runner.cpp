@@ -1,14 +1,12 @@
 #include "problem_runner.h"
 
-#include <ATen/Context.h>
-#include <ATen/ops/randn.h>
-
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "format.h"
 #include "implementation.h"
+#include "inputs.h"
 #include "memory_probe.h"
 #include "one_hot_cost.h"
 #include "oracle.h"
@@ -16,30 +14,8 @@
 namespace rowlane::bench {
 namespace {
 
-constexpr int kNumBatches = 4;
-constexpr std::uint64_t kSeed = 1;
 // A product that takes longer is timed once, while it is proved right.
 constexpr double kSlowProductS = 0.5;
-
-struct Inputs {
-  at::Tensor table;                       // [num_rows, dim]
-  std::vector<at::Tensor> index_batches;  // each problem.index_shape
-  at::Tensor output_grad;                 // [*index_shape, dim]
-
-  [[nodiscard]] const at::Tensor& indices(int call) const {
-    return index_batches[static_cast<std::size_t>(call) % index_batches.size()];
-  }
-};
-
-Inputs make_inputs(const Problem& problem, const Ratings* ratings, at::Device device) {
-  at::manual_seed(kSeed);
-  const auto options = at::TensorOptions().device(device).dtype(problem.dtype);
-  std::vector<std::int64_t> output_shape = problem.index_shape;
-  output_shape.push_back(problem.dim);
-  return {at::randn({problem.num_rows, problem.dim}, options),
-          make_index_batches(problem, kNumBatches, ratings, device),
-          at::randn(output_shape, options)};
-}
 
 // One forward and backward pass, checked.
 struct Proof {

@@ -37,6 +37,26 @@ TORCH_LIBRARY(rowlane, m) {
       " -> ()",
       tags);
 
+  // Steps of optimizers that change the rows named alone, in place: csrc/ops/row_step.h. weight
+  // [V, D], and what the rule keeps for it. By the gradients of rows [U], values [U, D];
+  m.def(
+      "row_step_(Tensor(a!) weight, Tensor(b!)[] state, Tensor(c!)? row_steps, bool counts_rows,"
+      " Tensor(d!)? master, int? seed, Tensor rows, Tensor values, str rule, float[] numbers)"
+      " -> ()",
+      tags);
+  // by those of look-ups, grad_output [*, D], indices [*];
+  m.def(
+      "embedding_step_(Tensor(a!) weight, Tensor(b!)[] state, Tensor(c!)? row_steps,"
+      " bool counts_rows, Tensor(d!)? master, int? seed, Tensor grad_output, Tensor indices,"
+      " str rule, float[] numbers, int? padding_idx=None, bool scale_grad_by_freq=False) -> ()",
+      tags);
+  // by gradients of zero, in all the steps that the rows in indices [*] have missed.
+  m.def(
+      "row_catch_up_(Tensor(a!) weight, Tensor(b!)[] state, Tensor(c!) row_steps,"
+      " Tensor(d!)? master, int? seed, Tensor? indices, str rule, Tensor history, int last_step)"
+      " -> ()",
+      tags);
+
   // For programs in Python: include/rowlane/index_errors.h and aten.h
   m.def("synchronize() -> ()", &rowlane::synchronize);
   m.def("install_aten_kernels() -> ()", &rowlane::install_aten_kernels);

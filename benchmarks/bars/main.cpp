@@ -1,13 +1,11 @@
 // rowlane-bars: does the CPU backend keep what it promises?
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
 #include <iostream>
 
 #include "bars/bar.h"
@@ -15,6 +13,7 @@
 #include "json_document.h"
 #include "machine.h"
 #include "plan.h"
+#include "program.h"
 
 namespace rowlane::bench {
 namespace {
@@ -217,13 +216,8 @@ int main(int argc, char** argv) {
     setenv("OMP_WAIT_POLICY", "passive", 1);
     execv("/proc/self/exe", argv);
   }
-  try {
+  return run_program(kProgram, [&] {
     const bool all_met = Bars(line).run();
     return all_met || line.is_quick ? EXIT_SUCCESS : EXIT_FAILURE;
-  } catch (const c10::Error& error) {
-    std::cerr << kProgram << ": " << error.what_without_backtrace() << "\n";
-  } catch (const std::exception& error) {
-    std::cerr << kProgram << ": " << error.what() << "\n";
-  }
-  return EXIT_FAILURE;
+  });
 }

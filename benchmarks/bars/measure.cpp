@@ -19,32 +19,13 @@
 
 #include "csrc/cpu/row_gradient.h"
 #include "implementation.h"
+#include "inputs.h"
 #include "rowlane/embedding.h"
 
 namespace rowlane::bench {
 namespace {
 
-constexpr int kNumBatches = 4;
 constexpr std::int64_t kNoPadding = -1;
-
-struct Inputs {
-  at::Tensor table;                       // [num_rows, dim]
-  std::vector<at::Tensor> index_batches;  // each problem.index_shape
-  at::Tensor output_grad;                 // [*index_shape, dim]
-
-  [[nodiscard]] const at::Tensor& indices(int call) const {
-    return index_batches[static_cast<std::size_t>(call) % index_batches.size()];
-  }
-};
-
-Inputs make_inputs(const Problem& problem, const Ratings* ratings) {
-  at::manual_seed(1);
-  std::vector<std::int64_t> output_shape = problem.index_shape;
-  output_shape.push_back(problem.dim);
-  return {at::randn({problem.num_rows, problem.dim}, problem.dtype),
-          make_index_batches(problem, kNumBatches, ratings, at::kCPU),
-          at::randn(output_shape, problem.dtype)};
-}
 
 at::Tensor dense_backward(const at::Tensor& grad, const at::Tensor& indices,
                           std::int64_t num_rows) {
@@ -152,7 +133,7 @@ std::string to_string(Measure measure) {
 std::vector<Comparison> measure(const std::string& workload, const Problem& problem,
                                 const std::vector<Measure>& measures, const Ratings* ratings,
                                 const MeasureOptions& options) {
-  const Inputs inputs = make_inputs(problem, ratings);
+  const Inputs inputs = make_inputs(problem, ratings, at::kCPU);
   std::vector<Comparison> comparisons;
   TimingPlan plan{.budget_s = options.budget_s,
                   .min_samples = 7,

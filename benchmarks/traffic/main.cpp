@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -13,6 +12,7 @@
 #include "format.h"
 #include "machine.h"
 #include "plan.h"
+#include "program.h"
 #include "progress.h"
 #include "traffic/floors.h"
 #include "traffic/json_output.h"
@@ -185,15 +185,12 @@ int main(int argc, char** argv) {
   settings.data_dir = ROWLANE_BENCH_DATA_DIR;
   define_options(app, settings);
   CLI11_PARSE(app, argc, argv);
-  try {
+  return run_program(kProgram, [&] {
     if (settings.is_list) {
       print_workload_list(std::cout);
       return EXIT_SUCCESS;
     }
     run(settings);
     return EXIT_SUCCESS;
-  } catch (const std::exception& error) {
-    std::cerr << "\n" << kProgram << ": " << error.what() << "\n";
-  }
-  return EXIT_FAILURE;
+  });
 }

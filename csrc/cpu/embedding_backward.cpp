@@ -13,8 +13,7 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
                               std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx,
                               bool scale_grad_by_freq, std::string_view algorithm) {
   constexpr const char* kOp = "rowlane::embedding_backward";
-  ops::check_gradient(kOp, grad_output, indices, algorithm);
-  ops::check_rows(kOp, num_embeddings, padding_idx);
+  ops::check_backward(kOp, grad_output, indices, num_embeddings, padding_idx, algorithm);
   check_algorithm_on_cpu(kOp, algorithm);
   return dense_gradient(
       kOp, grad_output, indices, num_embeddings,

@@ -14,8 +14,7 @@ at::Tensor embedding_row_gradient(const at::Tensor& grad_output, const at::Tenso
                                   std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq,
                                   std::string_view algorithm) {
   constexpr const char* kOp = "rowlane::embedding_row_gradient";
-  ops::check_gradient(kOp, grad_output, indices, algorithm);
-  ops::check_rows(kOp, num_embeddings, padding_idx);
+  ops::check_backward(kOp, grad_output, indices, num_embeddings, padding_idx, algorithm);
   check_algorithm_on_cpu(kOp, algorithm);
   const auto [rows, sums] = row_gradient(kOp, grad_output, indices, num_embeddings,
                                          padding_idx.value_or(-1), scale_grad_by_freq);

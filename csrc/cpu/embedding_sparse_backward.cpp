@@ -12,8 +12,7 @@ at::Tensor embedding_sparse_backward(const at::Tensor& grad_output, const at::Te
                                      std::int64_t num_embeddings,
                                      std::optional<std::int64_t> padding_idx) {
   constexpr const char* kOp = "rowlane::embedding_sparse_backward";
-  ops::check_gradient(kOp, grad_output, indices, "auto");
-  ops::check_rows(kOp, num_embeddings, padding_idx);
+  ops::check_backward(kOp, grad_output, indices, num_embeddings, padding_idx, "auto");
   const at::Tensor index_list = indices.contiguous();
   dispatch_index(index_list, [&]<typename IndexT>() {
     check_indices<IndexT>(kOp, index_list, num_embeddings);

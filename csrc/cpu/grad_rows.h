@@ -3,10 +3,11 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "csrc/cpu/row_loops.h"
+#include "csrc/ops/grad_rows.h"
 
 namespace rowlane::cpu {
 
@@ -22,21 +23,14 @@ struct GradRows {
   }
 };
 
-// grad_output [*, dim] of any strides. One gradient for all look-ups, which is what the sum of the
-// output has, is not copied for each.
+// grad_output [*, dim] of any strides.
 inline GradRows grad_rows(const at::Tensor& grad_output) {
-  const std::int64_t dim = grad_output.size(-1);
-  const bool is_one_row = grad_output.numel() > 0 &&
-                          std::ranges::all_of(grad_output.strides().slice(0, grad_output.dim() - 1),
-                                              [](std::int64_t stride) { return stride == 0; });
-  at::Tensor rows = is_one_row
-                        ? grad_output.as_strided({dim}, {grad_output.stride(-1)}).contiguous()
-                        : grad_output.contiguous();
+  auto [rows, stride] = ops::grad_rows(grad_output);
   const void* const data = rows.const_data_ptr();
   return {.owner = std::move(rows),
           .data = data,
-          .stride = is_one_row ? 0 : dim,
-          .dim = dim,
+          .stride = stride,
+          .dim = grad_output.size(-1),
           .dtype = grad_output.scalar_type()};
 }
 

@@ -13,6 +13,7 @@
 #include "csrc/device/tuning.h"
 #include "csrc/ops/coo_gradient.h"
 #include "csrc/ops/embedding.h"
+#include "csrc/ops/grad_rows.h"
 #include "cuda/backward.h"
 
 namespace rowlane::device {
@@ -43,29 +44,6 @@ BackwardRequest backward_request(std::string_view op, BackwardAlgorithm algorith
   return BackwardRequest::kAuto;
 }
 
-// Gradient rows, [*, dim], whose columns are neighbours, and the elements from row to row.
-struct GradRows {
-  at::Tensor rows;
-  std::int64_t stride;
-};
-
-// Rows that are all the same one, as of a sum's gradient, stay one.
-GradRows grad_rows(const at::Tensor& grad_output) {
-  const std::int64_t dims = grad_output.dim();
-  bool is_expanded = grad_output.numel() > 0 && dims > 1;
-  for (std::int64_t d = 0; d + 1 < dims; ++d) {
-    is_expanded = is_expanded && (grad_output.stride(d) == 0 || grad_output.size(d) == 1);
-  }
-  if (!is_expanded) {
-    return {grad_output.contiguous(), grad_output.size(-1)};
-  }
-  at::Tensor row = grad_output;
-  for (std::int64_t d = 0; d + 1 < dims; ++d) {
-    row = row.select(0, 0);
-  }
-  return {row.contiguous(), 0};
-}
-
 // The arguments of a backward.
 struct Call {
   const char* op;
@@ -86,7 +64,7 @@ struct Result {
 
 void run(const Call& call, BackwardRequest request, const Result& result) {
   const IndexCheck check(call.op, call.grad_output.device());
-  const auto [grad, grad_row_stride] = grad_rows(call.grad_output);
+  const auto [grad, grad_row_stride] = ops::grad_rows(call.grad_output);
   const at::Tensor index_list = call.indices.contiguous();
   const kernels::BackwardProblem problem{
       .num_rows = call.num_embeddings,
@@ -123,8 +101,7 @@ at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& i
                               std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx,
                               bool scale_grad_by_freq, std::string_view algorithm) {
   constexpr const char* kOp = "rowlane::embedding_backward";
-  ops::check_gradient(kOp, grad_output, indices, algorithm);
-  ops::check_rows(kOp, num_embeddings, padding_idx);
+  ops::check_backward(kOp, grad_output, indices, num_embeddings, padding_idx, algorithm);
   BackwardAlgorithm chosen = ops::parse_algorithm(kOp, algorithm);
   if (chosen == BackwardAlgorithm::kAuto) {
     chosen = default_algorithm();
@@ -147,8 +124,7 @@ at::Tensor embedding_row_gradient(const at::Tensor& grad_output, const at::Tenso
                                   std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq,
                                   std::string_view algorithm) {
   constexpr const char* kOp = "rowlane::embedding_row_gradient";
-  ops::check_gradient(kOp, grad_output, indices, algorithm);
-  ops::check_rows(kOp, num_embeddings, padding_idx);
+  ops::check_backward(kOp, grad_output, indices, num_embeddings, padding_idx, algorithm);
   const BackwardRequest request = backward_request(kOp, ops::parse_algorithm(kOp, algorithm));
   const c10::DeviceGuard guard(grad_output.device());
   const std::int64_t capacity = std::min(num_embeddings, indices.numel());
@@ -175,8 +151,7 @@ at::Tensor embedding_sparse_backward(const at::Tensor& grad_output, const at::Te
                                      std::int64_t num_embeddings,
                                      std::optional<std::int64_t> padding_idx) {
   constexpr const char* kOp = "rowlane::embedding_sparse_backward";
-  ops::check_gradient(kOp, grad_output, indices, "auto");
-  ops::check_rows(kOp, num_embeddings, padding_idx);
+  ops::check_backward(kOp, grad_output, indices, num_embeddings, padding_idx, "auto");
   const c10::DeviceGuard guard(grad_output.device());
   return ops::sparse_gradient(grad_output, indices, num_embeddings, padding_idx);
 }

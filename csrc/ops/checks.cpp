@@ -21,12 +21,6 @@ void check_indices(std::string_view op, const at::Tensor& indices) {
                    ": indices must be int32 or int64, got ", indices.scalar_type());
 }
 
-void check_table(std::string_view op, const at::Tensor& weight) {
-  TORCH_CHECK(weight.dim() == 2, op,
-              ": weight must be 2-D [num_embeddings, embedding_dim], got shape ",
-              weight.sym_sizes());
-}
-
 void check_summable(std::string_view op, std::string_view name, const at::Tensor& tensor) {
   const at::ScalarType type = tensor.scalar_type();
   TORCH_CHECK_TYPE(
@@ -54,6 +48,12 @@ std::string_view to_string(BackwardAlgorithm algorithm) {
 }
 
 namespace ops {
+
+void check_table(std::string_view op, const at::Tensor& weight) {
+  TORCH_CHECK(weight.dim() == 2, op,
+              ": weight must be 2-D [num_embeddings, embedding_dim], got shape ",
+              weight.sym_sizes());
+}
 
 void check_embedding(const at::Tensor& weight, const at::Tensor& indices, bool sparse,
                      bool row_gradient, std::string_view algorithm) {
@@ -104,6 +104,13 @@ void check_rows(std::string_view op, std::int64_t num_embeddings,
   TORCH_CHECK_VALUE(!padding_idx || (*padding_idx >= 0 && *padding_idx < num_embeddings), op,
                     ": padding_idx ", *padding_idx, " is out of range for a table of ",
                     num_embeddings, " rows");
+}
+
+void check_backward(std::string_view op, const at::Tensor& grad_output, const at::Tensor& indices,
+                    std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx,
+                    std::string_view algorithm) {
+  check_gradient(op, grad_output, indices, algorithm);
+  check_rows(op, num_embeddings, padding_idx);
 }
 
 std::int64_t wrap_padding_idx(std::string_view op, std::int64_t padding_idx,

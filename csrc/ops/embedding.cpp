@@ -13,8 +13,7 @@ at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
                       .row_gradient = options.row_gradient(),
                       .algorithm = std::string(to_string(options.algorithm()))};
   if (options.padding_idx().has_value()) {
-    TORCH_CHECK(weight.dim() == 2, kOp,
-                ": weight must be 2-D [num_embeddings, embedding_dim], got shape ", weight.sizes());
+    ops::check_table(kOp, weight);
     look_up.padding_idx = ops::wrap_padding_idx(kOp, *options.padding_idx(), weight.size(0));
   }
   if (options.max_norm().has_value()) {

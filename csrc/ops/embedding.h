@@ -35,6 +35,7 @@ void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, doubl
 
 // Ranks, dtypes, devices and options: what is known even of tensors without data. `op` begins the
 // messages.
+void check_table(std::string_view op, const at::Tensor& weight);
 void check_embedding(const at::Tensor& weight, const at::Tensor& indices, bool sparse,
                      bool row_gradient, std::string_view algorithm);
 void check_gradient(std::string_view op, const at::Tensor& grad_output, const at::Tensor& indices,
@@ -45,6 +46,11 @@ void check_renorm(std::string_view op, const at::Tensor& weight, const at::Tenso
 // num_embeddings must not be negative, and padding_idx must be one of so many rows.
 void check_rows(std::string_view op, std::int64_t num_embeddings,
                 std::optional<std::int64_t> padding_idx);
+
+// The two above, of a gradient of so many rows.
+void check_backward(std::string_view op, const at::Tensor& grad_output, const at::Tensor& indices,
+                    std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx,
+                    std::string_view algorithm);
 
 // padding_idx as a row number: a negative one counts from the end of num_rows.
 std::int64_t wrap_padding_idx(std::string_view op, std::int64_t padding_idx, std::int64_t num_rows);

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <sstream>
 #include <string>
 #include <tuple>
 
@@ -11,22 +10,13 @@
 #include "tests/support/devices.h"
 #include "tests/support/index_sets.h"
 #include "tests/support/oracle.h"
+#include "tests/support/parameters.h"
 
 namespace rowlane::testing {
 namespace {
 
 constexpr std::int64_t kNumRows = 61;
 constexpr std::int64_t kMaxIndices = 600;
-
-using Param = std::tuple<torch::DeviceType, torch::ScalarType, torch::ScalarType, std::int64_t>;
-
-std::string param_name(const ::testing::TestParamInfo<Param>& info) {
-  const auto& [device, dtype, index_dtype, dim] = info.param;
-  std::ostringstream name;
-  name << torch::DeviceTypeName(device) << "_" << torch::toString(dtype) << "_"
-       << torch::toString(index_dtype) << "_dim" << dim;
-  return name.str();
-}
 
 std::vector<BackwardAlgorithm> algorithms(torch::DeviceType device, torch::ScalarType dtype) {
   std::vector<BackwardAlgorithm> result{BackwardAlgorithm::kAuto, BackwardAlgorithm::kSorted};

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <sstream>
 #include <string>
 #include <tuple>
 
@@ -11,6 +10,7 @@
 #include "tests/support/gradcheck.h"
 #include "tests/support/index_sets.h"
 #include "tests/support/oracle.h"
+#include "tests/support/parameters.h"
 
 namespace rowlane::testing {
 namespace {
@@ -52,16 +52,6 @@ torch::Tensor oracle_row_gradient(const torch::Tensor& grad_output, const torch:
   }
   const auto rows = counts.nonzero().view(-1);
   return torch::sparse_coo_tensor(rows.unsqueeze(0), dense.index_select(0, rows), dense.sizes());
-}
-
-using Param = std::tuple<torch::DeviceType, torch::ScalarType, torch::ScalarType, std::int64_t>;
-
-std::string param_name(const ::testing::TestParamInfo<Param>& info) {
-  const auto& [device, dtype, index_dtype, dim] = info.param;
-  std::ostringstream name;
-  name << torch::DeviceTypeName(device) << "_" << torch::toString(dtype) << "_"
-       << torch::toString(index_dtype) << "_dim" << dim;
-  return name.str();
 }
 
 class CooMatrix : public ::testing::TestWithParam<Param> {};
