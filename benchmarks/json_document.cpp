@@ -28,6 +28,14 @@ Json begin_document(const std::string& device_kind, const std::string& device_na
   return document;
 }
 
+Json to_json(const Bandwidth& bandwidth) {
+  return {{"threads", bandwidth.threads},
+          {"copy_gb_per_s", bandwidth.copy_gb_per_s},
+          {"fill_gb_per_s", bandwidth.fill_gb_per_s},
+          {"zero_gb_per_s", bandwidth.zero_gb_per_s},
+          {"read_gb_per_s", bandwidth.read_gb_per_s}};
+}
+
 Json begin_row(const std::string& workload, const Problem& problem) {
   Json row;
   row["workload"] = workload;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "memory_streams.h"
 #include "workload.h"
 
 namespace rowlane::bench {
@@ -14,6 +15,8 @@ using Json = nlohmann::ordered_json;
 // Date, versions, threads and the device that the figures are for, with an empty list "results".
 Json begin_document(const std::string& device_kind, const std::string& device_name,
                     const std::string& date);
+
+Json to_json(const Bandwidth& bandwidth);
 
 // A row that names its workload and scale.
 Json begin_row(const std::string& workload, const Problem& problem);

@@ -40,11 +40,15 @@ Json to_json(const ProblemReport& report, const Skip& skip) {
 }  // namespace
 
 void write_json(const std::filesystem::path& path, const Settings& settings,
-                const std::string& date, const std::vector<ProblemReport>& reports) {
+                const std::string& date, const std::optional<Bandwidth>& bandwidth,
+                const std::vector<ProblemReport>& reports) {
   Json document =
       begin_document(settings.device.is_cpu() ? "cpu" : "cuda", device_name(settings.device), date);
   if (settings.keeps_memory) {
     document["malloc"] = "keeps freed memory";
+  }
+  if (bandwidth) {
+    document["memory"].push_back(to_json(*bandwidth));
   }
   document["skipped"] = Json::array();
   for (const ProblemReport& report : reports) {

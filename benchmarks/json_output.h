@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "memory_streams.h"
 #include "result.h"
 #include "settings.h"
 
@@ -14,6 +16,7 @@ namespace rowlane::bench {
 // one in "skipped" per implementation that did not run. Throws std::runtime_error when the file
 // can't be written.
 void write_json(const std::filesystem::path& path, const Settings& settings,
-                const std::string& date, const std::vector<ProblemReport>& reports);
+                const std::string& date, const std::optional<Bandwidth>& bandwidth,
+                const std::vector<ProblemReport>& reports);
 
 }  // namespace rowlane::bench

@@ -14,6 +14,7 @@
 #include "index_batches.h"
 #include "json_output.h"
 #include "machine.h"
+#include "memory_streams.h"
 #include "plan.h"
 #include "problem_runner.h"
 #include "program.h"
@@ -143,6 +144,11 @@ void run(const Settings& settings) {
                        [&](const std::string& step) { progress.step(step); });
   const TablePrinter table(std::cout, wants_color());
   table.print_header(settings);
+  std::optional<Bandwidth> bandwidth;
+  if (settings.device.is_cpu() && !settings.is_quick) {
+    bandwidth = measure_bandwidth();
+    std::cout << "\n" << describe(*bandwidth) << "\n";
+  }
   std::vector<ProblemReport> reports;
   for (std::size_t i = 0; i < workloads.size(); ++i) {
     const Workload& workload = workloads[i];
@@ -161,7 +167,7 @@ void run(const Settings& settings) {
   table.print_summary(reports);
   table.print_memory(reports);
   if (!settings.json_path.empty()) {
-    write_json(settings.json_path, settings, date, reports);
+    write_json(settings.json_path, settings, date, bandwidth, reports);
     std::cout << "\nWritten to " << settings.json_path.string() << "\n";
   }
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the sources: formatting, the rules of the layers, headers that compile alone, clang-tidy.
+"""Checks the sources: formatting, the rules of the layers, headers that compile alone, the CPU's
+loops with a compiler for Arm, clang-tidy.
 
     lint.py BUILD_DIR    all checks; BUILD_DIR is a configured build tree, with compile_commands.json
     lint.py --fix        formats the sources in place
@@ -322,6 +323,25 @@ def check_headers(tree):
     )
 
 
+def check_arm(tree):
+    """Compiles for Arm what is compiled once per instruction set: there the baseline is NEON."""
+    compiler = tool("aarch64-linux-gnu-g++")
+    isa = re.compile(r"-DROWLANE_ISA=\w+")
+    files = [f for f, a in tree.arguments.items() if any(isa.fullmatch(x) for x in a)]
+
+    def arguments(file):
+        kept = [a for a in tree.arguments[file] if not a.startswith("-m")]
+        return [isa.sub("-DROWLANE_ISA=baseline", a) for a in kept]
+
+    version = version_of(compiler)
+    return compile_all(
+        files,
+        lambda f: tree.key(version, arguments(f), f),
+        lambda f: run([compiler, *arguments(f), "-Werror", "-c", str(f), "-o", os.devnull]),
+        "sources for Arm",
+    )
+
+
 def check_tidy(tree):
     clang_tidy = tool("clang-tidy")
     ours = f"^{re.escape(str(ROOT))}/({'|'.join(SOURCE_DIRS)})/"
@@ -346,6 +366,7 @@ STAGES = {
     "format": check_format,
     "rules": check_rules,
     "headers": check_headers,
+    "arm": check_arm,
     "clang-tidy": check_tidy,
 }
 

@@ -83,7 +83,7 @@ install_toolkit() {
 main() {
   if [ "${1:-}" = lint ]; then
     shift
-    debian_packages python3-venv
+    debian_packages python3-venv g++-aarch64-linux-gnu
     python_environment
     say "Installing clang-format and clang-tidy into .venv (0.2 GB on disk)"
     pip_install -r scripts/requirements-lint.txt

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <iostream>
 
@@ -28,7 +29,7 @@ constexpr std::int64_t kThreadsBytes = 10'000'000;
 struct CommandLine {
   std::string workloads =
       "fastbook,vocab-300,bert,gpt2-llmc,small-vocab,odd-D,liger-bert,cuembed-A,fbgemm-default,"
-      "gather-5120,mild-scatter,one-row";
+      "gather-5120,mild-scatter,one-row,llama3-8b,decode,cuembed-C,bis-uniform,hot-half";
   std::filesystem::path json_path;
   std::filesystem::path data_dir = ROWLANE_BENCH_DATA_DIR;
   std::vector<std::string> only;
@@ -56,14 +57,15 @@ class Bars {
 
   // Returns whether all are met.
   bool run() {
-    const Bandwidth bandwidth = measure_bandwidth();
     document_ = begin_document("cpu", device_name(at::kCPU), utc_date());
     document_["clock"] = line_.clock;
-    document_["fill_gb_per_s"] = bandwidth.fill_gb_per_s;
-    document_["copy_gb_per_s"] = bandwidth.copy_gb_per_s;
     std::cout << device_name(at::kCPU) << ", " << at::get_num_threads() << " threads, torch "
-              << torch_version() << "; memory: fill " << format_rate(bandwidth.fill_gb_per_s)
-              << " GB/s, copy " << format_rate(bandwidth.copy_gb_per_s) << " GB/s\n";
+              << torch_version() << "\n";
+    measure_memory();
+    std::cout
+        << "Columns: torch (or one thread), Rowlane, ratio, bytes per second of the fewest that "
+           "must move,\nand how much of Rowlane's time it takes to move them with nothing to "
+           "compute\n";
     compare({"forward vs nn.Embedding", 1.9, 0.95}, Measure::kForward,
             [](const Problem&) { return true; });
     compare({"dense backward vs nn.Embedding", 8.0, 2.0}, Measure::kBackwardDense,
@@ -129,20 +131,48 @@ class Bars {
     std::cout << (is_met ? "  met: " : "  NOT MET: ") << "geometric mean "
               << format_ratio(bar.mean()) << " (bar " << format_ratio(bar.least_mean) << "), worst "
               << format_ratio(bar.worst().ratio()) << " (bar " << format_ratio(bar.least_ratio)
-              << ")" << std::endl;
+              << ")";
+    if (bar.num_at_limit() > 0) {
+      std::cout << "; " << bar.num_at_limit() << " of " << bar.comparisons.size()
+                << " are left out: there memory by itself gains no more";
+    }
+    std::cout << std::endl;
     document_["bars"].push_back({{"bar", bar.name},
                                  {"mean", bar.mean()},
                                  {"least_mean", bar.least_mean},
                                  {"worst", bar.worst().ratio()},
                                  {"least_ratio", bar.least_ratio},
+                                 {"at_limit", bar.num_at_limit()},
                                  {"met", is_met}});
   }
 
+  void measure_memory() {
+    const int num_threads = at::get_num_threads();
+    std::vector<int> thread_counts{1};
+    if (num_threads > 1) {
+      thread_counts.push_back(num_threads);
+    }
+    for (const int threads : thread_counts) {
+      at::set_num_threads(threads);
+      const Bandwidth bandwidth = measure_bandwidth();
+      document_["memory"].push_back(to_json(bandwidth));
+      std::cout << describe(bandwidth) << "\n";
+    }
+  }
+
   static void print(const Comparison& c) {
-    std::cout << "  " << pad_right(c.workload, 16) << pad_right(format_problem(c.problem), 54)
+    std::cout << "  " << pad_right(c.workload + " ", 26) << pad_right(format_problem(c.problem), 54)
               << pad_left(format_ms(c.torch.median_ms), 9)
               << pad_left(format_ms(c.rowlane.median_ms), 9) << pad_left(format_ratio(c.ratio()), 8)
-              << pad_left(format_rate(c.gb_per_s()), 7) << " GB/s" << std::endl;
+              << pad_left(format_rate(c.gb_per_s()), 7) << " GB/s";
+    if (c.bound) {
+      std::cout << pad_left(std::to_string(std::lround(100 * c.share_of_bound())), 5) << "% "
+                << c.streams.name();
+    }
+    if (c.bound_on_one_thread) {
+      std::cout << ", which gains " << format_ratio(c.ratio_of_bound());
+    }
+    std::cout << std::endl;
   }
 
   void record(const std::string& bar, const Comparison& c) {
@@ -156,6 +186,13 @@ class Bars {
     row["ratio"] = c.ratio();
     row["floor_bytes"] = c.floor_bytes;
     row["gb_per_s"] = c.gb_per_s();
+    if (c.bound) {
+      row["bound"] = c.streams.name();
+      row["bound_ms"] = c.bound->median_ms;
+    }
+    if (c.bound_on_one_thread) {
+      row["bound_on_one_thread_ms"] = c.bound_on_one_thread->median_ms;
+    }
     document_["results"].push_back(row);
   }
 

@@ -12,8 +12,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <set>
 
@@ -91,8 +91,7 @@ std::function<at::Tensor(int)> torch_call(Measure measure, const Inputs& inputs)
 }
 
 // The same call with a number of threads that is set, and the pool ready, before the clock starts.
-TimedCall on_threads(int num_threads, const std::function<at::Tensor(int)>& run) {
-  TimedCall call = timed(run);
+TimedCall on_threads(int num_threads, TimedCall call) {
   call.prepare = [num_threads](int) {
     at::set_num_threads(num_threads);
     at::parallel_for(0, num_threads, 1, [](std::int64_t, std::int64_t) {});
@@ -100,15 +99,32 @@ TimedCall on_threads(int num_threads, const std::function<at::Tensor(int)>& run)
   return call;
 }
 
-std::int64_t floor_bytes(Measure measure, const Problem& problem, const at::Tensor& indices) {
+// The fewest bytes that must move, but for the indices.
+Streams streams_of(Measure measure, const Problem& problem, const at::Tensor& indices) {
   const std::int64_t row_bytes = problem.dim * problem.elem_bytes();
   const auto index_list = indices.to(at::kLong).flatten();
   const auto* const rows = index_list.const_data_ptr<std::int64_t>();
   const auto num_unique =
       static_cast<std::int64_t>(std::set<std::int64_t>(rows, rows + index_list.numel()).size());
   const std::int64_t num_indices = problem.num_indices();
-  const std::int64_t shared = num_indices * row_bytes + num_indices * problem.index_bytes();
-  return shared + row_bytes * (measure == Measure::kBackwardDense ? problem.num_rows : num_unique);
+  if (measure == Measure::kForward) {
+    return {.copied_bytes = num_indices * row_bytes, .source_bytes = num_unique * row_bytes};
+  }
+  return {.copied_bytes = num_unique * row_bytes,
+          .source_bytes = num_unique * row_bytes,
+          .zero_bytes =
+              measure == Measure::kBackwardDense ? (problem.num_rows - num_unique) * row_bytes : 0,
+          .read_bytes = (num_indices - num_unique) * row_bytes};
+}
+
+std::int64_t floor_bytes(const Streams& streams, const Problem& problem) {
+  return streams.source_bytes + streams.copied_bytes + streams.zero_bytes + streams.read_bytes +
+         problem.num_indices() * problem.index_bytes();
+}
+
+// The streams have no result to keep.
+TimedCall moved(const std::shared_ptr<StreamRunner>& runner) {
+  return {.prepare = [](int) {}, .run = [runner](int) { runner->run(); }, .release = [] {}};
 }
 
 }  // namespace
@@ -130,6 +146,15 @@ std::string to_string(Measure measure) {
   }
 }
 
+double Comparison::ratio_of_bound() const {
+  return bound_on_one_thread ? bound_on_one_thread->median_ms / bound->median_ms
+                             : std::numeric_limits<double>::infinity();
+}
+
+double Comparison::share_of_bound() const {
+  return bound ? bound->median_ms / rowlane.median_ms : 0.0;
+}
+
 std::vector<Comparison> measure(const std::string& workload, const Problem& problem,
                                 const std::vector<Measure>& measures, const Ratings* ratings,
                                 const MeasureOptions& options) {
@@ -142,22 +167,31 @@ std::vector<Comparison> measure(const std::string& workload, const Problem& prob
     plan.min_samples = 2;
     plan.warm_up_ms = 1.0;
   }
-  const auto compare = [&](Measure what, const TimedCall& torch, const TimedCall& rowlane) {
-    const std::vector<Timing> timings = time_interleaved({torch, rowlane}, plan, at::kCPU);
+  const auto compare = [&](Measure what, const std::vector<TimedCall>& calls,
+                           const Streams& streams) {
+    const std::vector<Timing> timings = time_interleaved(calls, plan, at::kCPU);
     comparisons.push_back({.measure = what,
                            .workload = workload,
                            .problem = problem,
                            .torch = timings[0],
                            .rowlane = timings[1],
-                           .floor_bytes = floor_bytes(what, problem, inputs.indices(0))});
+                           .floor_bytes = floor_bytes(streams, problem),
+                           .streams = streams});
+    if (timings.size() > 2) {
+      comparisons.back().bound = timings[2];
+    }
+    if (timings.size() > 3) {
+      comparisons.back().bound_on_one_thread = timings[3];
+    }
   };
   for (const Measure what : measures) {
     if (what == Measure::kOneHot || what == Measure::kOverhead) {
       const Implementation torch = what == Measure::kOneHot
                                        ? make_one_hot("one_hot_matmul", inputs.table)
                                        : make_lookups(inputs.table).at(0);
-      compare(what, timed_step(torch, inputs),
-              timed_step(make_lookups(inputs.table).at(1), inputs));
+      compare(what,
+              {timed_step(torch, inputs), timed_step(make_lookups(inputs.table).at(1), inputs)},
+              streams_of(what, problem, inputs.indices(0)));
       continue;
     }
     const at::NoGradGuard no_grad;
@@ -165,44 +199,25 @@ std::vector<Comparison> measure(const std::string& workload, const Problem& prob
       const int num_threads = at::get_num_threads();
       for (const Measure part :
            {Measure::kForward, Measure::kBackwardDense, Measure::kBackwardRows}) {
-        compare(what, on_threads(1, rowlane_call(part, inputs)),
-                on_threads(num_threads, rowlane_call(part, inputs)));
+        const Streams streams = streams_of(part, problem, inputs.indices(0));
+        const auto runner = std::make_shared<StreamRunner>(streams);
+        compare(what,
+                {on_threads(1, timed(rowlane_call(part, inputs))),
+                 on_threads(num_threads, timed(rowlane_call(part, inputs))),
+                 on_threads(num_threads, moved(runner)), on_threads(1, moved(runner))},
+                streams);
         comparisons.back().workload += " " + to_string(part);
-        comparisons.back().floor_bytes = floor_bytes(part, problem, inputs.indices(0));
       }
       at::set_num_threads(num_threads);
       continue;
     }
-    compare(what, timed(torch_call(what, inputs)), timed(rowlane_call(what, inputs)));
+    const Streams streams = streams_of(what, problem, inputs.indices(0));
+    compare(what,
+            {timed(torch_call(what, inputs)), timed(rowlane_call(what, inputs)),
+             moved(std::make_shared<StreamRunner>(streams))},
+            streams);
   }
   return comparisons;
-}
-
-Bandwidth measure_bandwidth() {
-  constexpr std::int64_t kBytes = std::int64_t{256} << 20;
-  constexpr int kRepeats = 7;
-  const at::Tensor from = at::zeros({kBytes}, at::kByte);
-  const at::Tensor to = at::zeros({kBytes}, at::kByte);
-  const auto best_gb_per_s = [&](const std::function<void(char*, const char*, std::size_t)>& part) {
-    double best_ms = INFINITY;
-    for (int repeat = 0; repeat < kRepeats; ++repeat) {
-      best_ms = std::min(
-          best_ms, time_once_ms(
-                       [&] {
-                         at::parallel_for(0, kBytes, 1, [&](std::int64_t begin, std::int64_t end) {
-                           part(static_cast<char*>(to.data_ptr()) + begin,
-                                static_cast<const char*>(from.const_data_ptr()) + begin,
-                                static_cast<std::size_t>(end - begin));
-                         });
-                       },
-                       at::kCPU));
-    }
-    return static_cast<double>(kBytes) / best_ms / 1e6;
-  };
-  return {.fill_gb_per_s = best_gb_per_s(
-              [](char* to, const char*, std::size_t bytes) { std::memset(to, 0, bytes); }),
-          .copy_gb_per_s = best_gb_per_s(
-              [](char* to, const char* from, std::size_t bytes) { std::memcpy(to, from, bytes); })};
 }
 
 UlpErrors measure_bfloat16_errors(std::int64_t num_indices) {

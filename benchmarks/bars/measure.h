@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "index_batches.h"
+#include "memory_streams.h"
 #include "timing.h"
 #include "workload.h"
 
@@ -32,8 +33,17 @@ struct Comparison {
   Timing rowlane;
   // The fewest bytes that Rowlane must move.
   std::int64_t floor_bytes = 0;
+  // Those bytes, or more that come close, moved with nothing to compute, with as many threads as
+  // Rowlane has, and of kThreads with one.
+  Streams streams;
+  std::optional<Timing> bound = std::nullopt;
+  std::optional<Timing> bound_on_one_thread = std::nullopt;
 
   [[nodiscard]] double ratio() const { return torch.median_ms / rowlane.median_ms; }
+  // Of kThreads: the ratio that memory by itself has, or infinity.
+  [[nodiscard]] double ratio_of_bound() const;
+  // How much of Rowlane's time memory takes by itself; 0 if it was not measured.
+  [[nodiscard]] double share_of_bound() const;
   [[nodiscard]] double gb_per_s() const {
     return static_cast<double>(floor_bytes) / rowlane.median_ms / 1e6;
   }
@@ -49,13 +59,6 @@ struct MeasureOptions {
 std::vector<Comparison> measure(const std::string& workload, const Problem& problem,
                                 const std::vector<Measure>& measures, const Ratings* ratings,
                                 const MeasureOptions& options);
-
-// Of all threads together, in 1e9 bytes written per second, over memory far above the caches.
-struct Bandwidth {
-  double fill_gb_per_s = 0.0;
-  double copy_gb_per_s = 0.0;  // bytes that are written; as many are read
-};
-Bandwidth measure_bandwidth();
 
 // The largest error of an element of a bfloat16 gradient against fp64, in units of the last place
 // of the right element's bfloat16.
