@@ -429,6 +429,7 @@ constexpr ElemLoops kElemLoops{
 
 }  // namespace
 
+extern const StepLoops kStepLoops;
 extern const RowLoops kRowLoops;
 const RowLoops kRowLoops{
     .gather_32 = &gather<std::int32_t>,
@@ -437,6 +438,7 @@ const RowLoops kRowLoops{
     .double_loops = kElemLoops<double>,
     .half_loops = kElemLoops<Half>,
     .bfloat16_loops = kElemLoops<BFloat16>,
+    .steps = &kStepLoops,
 };
 
 }  // namespace rowlane::cpu::ROWLANE_ISA
