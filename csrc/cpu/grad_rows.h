@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "csrc/cpu/row_loops.h"
+#include "csrc/cpu/step_loops.h"
 #include "csrc/ops/grad_rows.h"
 
 namespace rowlane::cpu {
@@ -48,6 +49,20 @@ inline const ElemLoops& elem_loops(at::ScalarType dtype) {
       return row_loops().half_loops;
     default:
       return row_loops().bfloat16_loops;
+  }
+}
+
+inline const ElemStepLoops& elem_step_loops(at::ScalarType dtype) {
+  const StepLoops& loops = *row_loops().steps;
+  switch (dtype) {
+    case at::kFloat:
+      return loops.float_loops;
+    case at::kDouble:
+      return loops.double_loops;
+    case at::kHalf:
+      return loops.half_loops;
+    default:
+      return loops.bfloat16_loops;
   }
 }
 

@@ -1,175 +1,13 @@
-// Compiled once for each instruction set, as ROWLANE_ISA (csrc/CMakeLists.txt). One source, in
-// GCC's vector extensions: a vector has the width of the machine's registers.
+// Compiled once for each instruction set, as ROWLANE_ISA (csrc/CMakeLists.txt).
 #include "csrc/cpu/row_loops.h"
 
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-#if !defined(__F16C__)
-#include <c10/util/Half.h>
-#endif
+#include "csrc/cpu/lanes.h"
+#include "csrc/cpu/sum_loops.h"
 
-namespace rowlane::cpu {
+namespace rowlane::cpu::ROWLANE_ISA {
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int kVecBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kVecBytes = 32;
-#else
-constexpr int kVecBytes = 16;
-#endif
-
-constexpr std::int64_t kLineBytes = 64;
-// Of a row, what is fetched ahead; the hardware fetches what follows.
-constexpr std::int64_t kPrefetchRowBytes = 1024;
-// How far ahead rows are fetched, in bytes of rows and in rows.
-constexpr std::int64_t kPrefetchBytes = 4096;
-constexpr std::int64_t kMinPrefetchRows = 2;
-constexpr std::int64_t kMaxPrefetchRows = 16;
-
-std::int64_t clamp(std::int64_t value, std::int64_t low, std::int64_t high) {
-  return value < low ? low : (value > high ? high : value);
-}
-
-// ---- Vectors -----------------------------------------------------------------------------------
-
-using Int16Vec = std::uint16_t __attribute__((vector_size(kVecBytes / 2)));
-using Int32Vec = std::uint32_t __attribute__((vector_size(kVecBytes)));
-using FloatVec = float __attribute__((vector_size(kVecBytes)));
-using DoubleVec = double __attribute__((vector_size(kVecBytes)));
-using Bytes = char __attribute__((vector_size(kVecBytes)));
-
-struct Half {
-  std::uint16_t bits;
-};
-struct BFloat16 {
-  std::uint16_t bits;
-};
-
-template <typename To, typename From>
-To bits_as(From from) {
-  static_assert(sizeof(To) == sizeof(From));
-  To to;
-  std::memcpy(&to, &from, sizeof(To));
-  return to;
-}
-
-template <typename To>
-To load_bits(const void* from) {
-  To to;
-  std::memcpy(&to, from, sizeof(To));
-  return to;
-}
-
-// In what rows of ElemT are summed, one value and a register of them, and the way there and back.
-template <typename ElemT>
-struct Lane;
-
-template <>
-struct Lane<float> {
-  using Accum = float;
-  using Vec = FloatVec;
-  static float load(const float* from) { return *from; }
-  static void store(float* to, float value) { *to = value; }
-  static Vec load_vec(const float* from) { return load_bits<Vec>(from); }
-  static Vec narrow(Vec value) { return value; }
-};
-
-template <>
-struct Lane<double> {
-  using Accum = double;
-  using Vec = DoubleVec;
-  static double load(const double* from) { return *from; }
-  static void store(double* to, double value) { *to = value; }
-  static Vec load_vec(const double* from) { return load_bits<Vec>(from); }
-  static Vec narrow(Vec value) { return value; }
-};
-
-template <>
-struct Lane<BFloat16> {
-  using Accum = float;
-  using Vec = FloatVec;
-  static float load(const BFloat16* from) {
-    return bits_as<float>(static_cast<std::uint32_t>(from->bits) << 16U);
-  }
-  // To the nearest, ties to even; a NaN stays one.
-  static void store(BFloat16* to, float value) {
-    const auto bits = bits_as<std::uint32_t>(value);
-    to->bits = value != value
-                   ? std::uint16_t{0x7fc0}
-                   : static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U);
-  }
-  static Vec load_vec(const BFloat16* from) {
-    return bits_as<Vec>(__builtin_convertvector(load_bits<Int16Vec>(from), Int32Vec) << 16U);
-  }
-  static Int16Vec narrow(Vec value) {
-    const auto bits = bits_as<Int32Vec>(value);
-    const Int32Vec rounded = (bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U;
-    const auto is_nan = bits_as<Int32Vec>(value != value);
-    return __builtin_convertvector((rounded & ~is_nan) | (0x7fc0U & is_nan), Int16Vec);
-  }
-};
-
-template <>
-struct Lane<Half> {
-  using Accum = float;
-  using Vec = FloatVec;
-#if defined(__F16C__)
-  static float load(const Half* from) { return _cvtsh_ss(from->bits); }
-  static void store(Half* to, float value) {
-    to->bits = static_cast<std::uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT));
-  }
-#if defined(__AVX512F__)
-  // GCC takes the forms without a mask for a use of uninitialised memory.
-  static Vec load_vec(const Half* from) {
-    return bits_as<Vec>(_mm512_maskz_cvtph_ps(0xffff, load_bits<__m256i>(from)));
-  }
-  static Int16Vec narrow(Vec value) {
-    return bits_as<Int16Vec>(
-        _mm512_maskz_cvtps_ph(0xffff, bits_as<__m512>(value), _MM_FROUND_TO_NEAREST_INT));
-  }
-#else
-  static Vec load_vec(const Half* from) {
-    return bits_as<Vec>(_mm256_cvtph_ps(load_bits<__m128i>(from)));
-  }
-  static Int16Vec narrow(Vec value) {
-    return bits_as<Int16Vec>(_mm256_cvtps_ph(bits_as<__m256>(value), _MM_FROUND_TO_NEAREST_INT));
-  }
-#endif
-#else
-  static float load(const Half* from) { return c10::detail::fp16_ieee_to_fp32_value(from->bits); }
-  static void store(Half* to, float value) {
-    to->bits = c10::detail::fp16_ieee_from_fp32_value(value);
-  }
-  static Vec load_vec(const Half* from) {
-    Vec value;
-    for (std::size_t i = 0; i < kVecBytes / sizeof(float); ++i) {
-      value[i] = load(from + i);
-    }
-    return value;
-  }
-  static Int16Vec narrow(Vec value) {
-    Int16Vec bits;
-    for (std::size_t i = 0; i < kVecBytes / sizeof(float); ++i) {
-      Half half{};
-      store(&half, value[i]);
-      bits[i] = half.bits;
-    }
-    return bits;
-  }
-#endif
-};
-
-template <typename ElemT>
-using AccumOf = Lane<ElemT>::Accum;
-template <typename ElemT>
-using VecOf = Lane<ElemT>::Vec;
-
-template <typename ElemT>
-constexpr std::int64_t kLanes = kVecBytes / sizeof(AccumOf<ElemT>);
 
 // ---- Bytes -------------------------------------------------------------------------------------
 
@@ -248,45 +86,6 @@ void write_zeros(char* to, std::int64_t bytes, bool streams) {
     }
   }
   std::memset(to + i, 0, static_cast<std::size_t>(bytes - i));
-}
-
-template <typename Unit>
-void copy_with_overlap(char* to, const char* from, std::int64_t bytes) {
-  const auto last = load_bits<Unit>(from + bytes - sizeof(Unit));
-  std::int64_t i = 0;
-  for (; i + static_cast<std::int64_t>(sizeof(Unit)) <= bytes; i += sizeof(Unit)) {
-    const auto unit = load_bits<Unit>(from + i);
-    std::memcpy(to + i, &unit, sizeof(Unit));
-  }
-  std::memcpy(to + bytes - sizeof(Unit), &last, sizeof(Unit));
-}
-
-// Without a call for short rows.
-void copy_row(char* to, const char* from, std::int64_t bytes) {
-  if (bytes >= kVecBytes) {
-    copy_with_overlap<Bytes>(to, from, bytes);
-  } else if (bytes >= 8) {
-    copy_with_overlap<std::uint64_t>(to, from, bytes);
-  } else {
-    for (std::int64_t i = 0; i < bytes; ++i) {
-      to[i] = from[i];
-    }
-  }
-}
-
-// Always inlined, as is what calls only this: GCC takes a function that does nothing but fetch for
-// one that does nothing, and drops the call.
-[[gnu::always_inline]] inline void prefetch_row(const void* row, std::int64_t bytes) {
-  const char* const begin = static_cast<const char*>(row);
-  const std::int64_t end = bytes < kPrefetchRowBytes ? bytes : kPrefetchRowBytes;
-  for (std::int64_t i = 0; i < end; i += kLineBytes) {
-    __builtin_prefetch(begin + i);
-  }
-  __builtin_prefetch(begin + end - 1);
-}
-
-std::int64_t prefetch_rows_ahead(std::int64_t row_bytes) {
-  return clamp(kPrefetchBytes / row_bytes, kMinPrefetchRows, kMaxPrefetchRows);
 }
 
 // ---- Look-up -----------------------------------------------------------------------------------
@@ -378,46 +177,7 @@ bool gather(const GatherArgs& args, const IndexT* indices, std::int64_t begin, s
 
 // ---- Sums of sorted gradients ------------------------------------------------------------------
 
-// Rows that are added in one go, so that the partial sums stay in registers.
-constexpr int kMaxGroupRows = 8;
-// Columns of a tile: what the sums of one group are kept for, unless the row is narrower.
-constexpr int kTileVecs = 4;
-
-template <typename ElemT>
-struct RowGroup {
-  const ElemT* rows[kMaxGroupRows];
-  int count;
-};
-
-// `kVecs` registers of the group's sums from column `column` on, added to `partial` unless it is
-// null.
-template <int kVecs, typename ElemT>
-void add_group(const RowGroup<ElemT>& group, std::int64_t column, const AccumOf<ElemT>* partial,
-               VecOf<ElemT>* sums) {
-  using Vec = VecOf<ElemT>;
-  for (int v = 0; v < kVecs; ++v) {
-    sums[v] = partial != nullptr
-                  ? load_bits<Vec>(partial + column + v * kLanes<ElemT>)
-                  : Lane<ElemT>::load_vec(group.rows[0] + column + v * kLanes<ElemT>);
-  }
-  for (int k = partial != nullptr ? 0 : 1; k < group.count; ++k) {
-    for (int v = 0; v < kVecs; ++v) {
-      sums[v] += Lane<ElemT>::load_vec(group.rows[k] + column + v * kLanes<ElemT>);
-    }
-  }
-}
-
-// How a finished sum is written: as AccumT into scratch memory, or rounded into a row.
-template <typename ElemT>
-struct ScratchSink {
-  AccumOf<ElemT>* to;
-
-  void put(std::int64_t column, VecOf<ElemT> value) const {
-    std::memcpy(to + column, &value, sizeof(value));
-  }
-  void put(std::int64_t column, AccumOf<ElemT> value) const { to[column] = value; }
-};
-
+// Rounds a finished sum into a row.
 template <typename ElemT, bool kStreams>
 struct RowSink {
   using Accum = AccumOf<ElemT>;
@@ -438,142 +198,40 @@ struct RowSink {
   }
 };
 
-template <typename ElemT, typename Sink>
-void sum_group(const RowGroup<ElemT>& group, std::int64_t dim, const AccumOf<ElemT>* partial,
-               const Sink& sink) {
-  using Accum = AccumOf<ElemT>;
-  using Vec = VecOf<ElemT>;
-  constexpr std::int64_t kVecLanes = kLanes<ElemT>;
-  std::int64_t column = 0;
-  for (; column + kTileVecs * kVecLanes <= dim; column += kTileVecs * kVecLanes) {
-    Vec sums[kTileVecs];
-    add_group<kTileVecs>(group, column, partial, sums);
-    for (int v = 0; v < kTileVecs; ++v) {
-      sink.put(column + v * kVecLanes, sums[v]);
-    }
-  }
-  for (; column + kVecLanes <= dim; column += kVecLanes) {
-    Vec sum;
-    add_group<1>(group, column, partial, &sum);
-    sink.put(column, sum);
-  }
-  for (; column < dim; ++column) {
-    Accum sum = partial != nullptr ? partial[column] : Lane<ElemT>::load(group.rows[0] + column);
-    for (int k = partial != nullptr ? 0 : 1; k < group.count; ++k) {
-      sum += Lane<ElemT>::load(group.rows[k] + column);
-    }
-    sink.put(column, sum);
-  }
-}
-
-// The loop over one share's entries.
+// Stores each sum as a row: of a dense output, between rows of zeros, or of a compact one.
 template <typename ElemT, typename Entry>
-class ShareSummer {
+class StoreSink {
   using Accum = AccumOf<ElemT>;
 
  public:
-  // scratch: AccumT [dim]
-  ShareSummer(const SumArgs<Entry>& args, Accum* scratch)
+  StoreSink(const SumArgs<Entry>& args, const SumShare& share)
       : args_(args),
-        entries_(args.entries),
         dim_(args.target.dim),
         row_bytes_(args.target.dim * static_cast<std::int64_t>(sizeof(ElemT))),
-        ahead_(prefetch_rows_ahead(row_bytes_)),
-        scratch_(scratch),
         streams_rows_(args.streams && is_worth_streaming(row_bytes_)),
         streams_vecs_(args.streams && row_bytes_ % kVecBytes == 0 &&
-                      bits_as<std::uintptr_t>(args.target.out) % kVecBytes == 0) {}
+                      bits_as<std::uintptr_t>(args.target.out) % kVecBytes == 0),
+        next_row_(share.row_begin),
+        row_end_(share.row_end),
+        unique_(share.unique_begin) {}
 
-  void sum(SumShare& share) {
-    std::int64_t next_row = share.row_begin;
-    std::int64_t unique = share.unique_begin;
-    for (std::int64_t i = share.begin; i < share.end;) {
-      const std::int64_t row = entries_.row(i);
-      const std::int64_t run_end = end_of_chunk(i, share.end, row);
-      const bool is_continued =
-          run_end - i == kChunkEntries && run_end < entries_.size && entries_.row(run_end) == row;
-      const bool is_continuation = i > 0 && entries_.row(i - 1) == row;
-      if (is_continuation) {
-        sum_chunk(i, run_end, /*is_first=*/false);
-        i = run_end;
-        continue;
-      }
-      if (args_.unique_rows == nullptr) {
-        zero_rows(next_row, row);
-        next_row = row + 1;
-      } else {
-        args_.unique_rows[unique] = row;
-      }
-      const std::int64_t out_row = args_.unique_rows == nullptr ? row : unique;
-      ++unique;
-      if (is_continued) {
-        sum_chunk(i, run_end, /*is_first=*/true);
-        share.long_runs[share.num_long_runs++] = {i, end_of_run(run_end, row) - i, out_row};
-      } else {
-        sum_row(i, run_end, out_row);
-      }
-      i = run_end;
+  std::int64_t begin_row(std::int64_t row) {
+    if (args_.unique_rows != nullptr) {
+      args_.unique_rows[unique_] = row;
+      return unique_++;
     }
-    if (args_.unique_rows == nullptr) {
-      zero_rows(next_row, share.row_end);
-    }
-    if (args_.streams) {
-      end_streaming();
-    }
+    zero_rows(next_row_, row);
+    next_row_ = row + 1;
+    return row;
   }
 
- private:
-  [[nodiscard]] const ElemT* grad(std::int64_t i) const {
-    return static_cast<const ElemT*>(args_.grads) + entries_.position(i) * args_.grad_stride;
-  }
-
-  [[nodiscard]] ElemT* out(std::int64_t row) const {
-    return static_cast<ElemT*>(args_.target.out) + row * dim_;
-  }
-
-  [[nodiscard]] std::int64_t end_of_chunk(std::int64_t i, std::int64_t end,
-                                          std::int64_t row) const {
-    const std::int64_t limit = end - i < kChunkEntries ? end : i + kChunkEntries;
-    ++i;
-    while (i < limit && entries_.row(i) == row) {
-      ++i;
-    }
-    return i;
-  }
-
-  // By bisection: the run may be as long as the list.
-  [[nodiscard]] std::int64_t end_of_run(std::int64_t i, std::int64_t row) const {
-    std::int64_t low = i;
-    std::int64_t high = entries_.size;
-    while (low < high) {
-      const std::int64_t middle = low + (high - low) / 2;
-      if (entries_.row(middle) == row) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
-  }
-
-  void zero_rows(std::int64_t begin, std::int64_t end) const {
-    if (begin < end) {
-      write_zeros(reinterpret_cast<char*>(out(begin)), (end - begin) * row_bytes_, args_.streams);
-    }
-  }
-
-  void sum_chunk(std::int64_t begin, std::int64_t end, bool is_first) {
-    sum_entries(begin, end,
-                ScratchSink<ElemT>{static_cast<Accum*>(args_.target.chunk_sums) +
-                                   chunk_slot(begin, is_first) * dim_});
-  }
-
-  void sum_row(std::int64_t begin, std::int64_t end, std::int64_t out_row) {
-    auto* const to = reinterpret_cast<char*>(out(out_row));
+  template <typename Summer>
+  void finish_row(Summer& summer, std::int64_t begin, std::int64_t end, std::int64_t out_row) {
     const std::int64_t count = end - begin;
     if (count == 1) {
-      fetch_ahead(begin);
-      const auto* const from = reinterpret_cast<const char*>(grad(begin));
+      summer.fetch_ahead(begin);
+      auto* const to = reinterpret_cast<char*>(out(out_row));
+      const auto* const from = reinterpret_cast<const char*>(summer.grad(begin));
       if (streams_rows_) {
         stream_copy(to, from, row_bytes_);
       } else {
@@ -583,52 +241,52 @@ class ShareSummer {
     }
     const Accum divisor = args_.target.divides_by_count ? static_cast<Accum>(count) : Accum{1};
     if (streams_vecs_) {
-      sum_entries(begin, end, RowSink<ElemT, true>{out(out_row), divisor});
+      summer.sum_entries(begin, end, RowSink<ElemT, true>{out(out_row), divisor});
     } else {
-      sum_entries(begin, end, RowSink<ElemT, false>{out(out_row), divisor});
+      summer.sum_entries(begin, end, RowSink<ElemT, false>{out(out_row), divisor});
     }
   }
 
-  [[gnu::always_inline]] void fetch_ahead(std::int64_t i) const {
-    if (args_.prefetches && i + ahead_ < entries_.size) {
-      prefetch_row(grad(i + ahead_), row_bytes_);
+  // What is written past the cache or in order needs no fetching.
+  void fetch_row(std::int64_t /*row*/) const {}
+
+  void end() const {
+    if (args_.unique_rows == nullptr) {
+      zero_rows(next_row_, row_end_);
+    }
+    if (args_.streams) {
+      end_streaming();
     }
   }
 
-  // In order, group by group; what comes before the last group waits in scratch_.
-  template <typename Sink>
-  void sum_entries(std::int64_t begin, std::int64_t end, const Sink& sink) {
-    const Accum* partial = nullptr;
-    for (std::int64_t i = begin; i < end;) {
-      RowGroup<ElemT> group;
-      group.count = static_cast<int>(end - i < kMaxGroupRows ? end - i : kMaxGroupRows);
-      for (int k = 0; k < group.count; ++k) {
-        fetch_ahead(i + k);
-        group.rows[k] = grad(i + k);
-      }
-      i += group.count;
-      if (i == end) {
-        sum_group(group, dim_, partial, sink);
-      } else {
-        sum_group(group, dim_, partial, ScratchSink<ElemT>{scratch_});
-        partial = scratch_;
-      }
+ private:
+  [[nodiscard]] ElemT* out(std::int64_t row) const {
+    return static_cast<ElemT*>(args_.target.out) + row * dim_;
+  }
+
+  void zero_rows(std::int64_t begin, std::int64_t end) const {
+    if (begin < end) {
+      write_zeros(reinterpret_cast<char*>(out(begin)), (end - begin) * row_bytes_, args_.streams);
     }
   }
 
   const SumArgs<Entry>& args_;
-  const SortedEntries<Entry> entries_;
   const std::int64_t dim_;
   const std::int64_t row_bytes_;
-  const std::int64_t ahead_;
-  Accum* const scratch_;
   const bool streams_rows_;
   const bool streams_vecs_;
+  std::int64_t next_row_;
+  const std::int64_t row_end_;
+  std::int64_t unique_;
 };
 
 template <typename ElemT, typename Entry>
 void sum_share(const SumArgs<Entry>& args, SumShare& share) {
-  ShareSummer<ElemT, Entry>(args, static_cast<AccumOf<ElemT>*>(share.scratch)).sum(share);
+  StoreSink<ElemT, Entry> sink(args, share);
+  ShareSummer<ElemT, Entry, StoreSink<ElemT, Entry>>(
+      args, static_cast<AccumOf<ElemT>*>(share.scratch), sink)
+      .sum(share);
+  sink.end();
 }
 
 template <typename ElemT>
@@ -637,22 +295,12 @@ void finish_long_run(const SumTarget& target, const LongRun& run, std::int64_t c
   using Accum = AccumOf<ElemT>;
   // Columns that are summed together, in registers.
   constexpr std::int64_t kColumns = kTileVecs * kLanes<ElemT>;
-  const auto* const chunk_sums = static_cast<const Accum*>(target.chunk_sums);
   auto* const out = static_cast<ElemT*>(target.out) + run.out_row * target.dim;
   const Accum divisor = target.divides_by_count ? static_cast<Accum>(run.count) : Accum{1};
   for (std::int64_t column = column_begin; column < column_end; column += kColumns) {
     const std::int64_t columns = column_end - column < kColumns ? column_end - column : kColumns;
     Accum sums[kColumns];
-    std::memcpy(static_cast<void*>(sums),
-                chunk_sums + chunk_slot(run.begin, true) * target.dim + column,
-                static_cast<std::size_t>(columns) * sizeof(Accum));
-    for (std::int64_t done = kChunkEntries; done < run.count; done += kChunkEntries) {
-      const Accum* const chunk =
-          chunk_sums + chunk_slot(run.begin + done, false) * target.dim + column;
-      for (std::int64_t c = 0; c < columns; ++c) {
-        sums[c] += chunk[c];
-      }
-    }
+    sum_chunks(target, run, column, columns, sums);
     for (std::int64_t c = 0; c < columns; ++c) {
       Lane<ElemT>::store(out + column + c, sums[c] / divisor);
     }
@@ -781,8 +429,7 @@ constexpr ElemLoops kElemLoops{
 
 }  // namespace
 
-namespace ROWLANE_ISA {
-
+extern const StepLoops kStepLoops;
 extern const RowLoops kRowLoops;
 const RowLoops kRowLoops{
     .gather_32 = &gather<std::int32_t>,
@@ -791,7 +438,7 @@ const RowLoops kRowLoops{
     .double_loops = kElemLoops<double>,
     .half_loops = kElemLoops<Half>,
     .bfloat16_loops = kElemLoops<BFloat16>,
+    .steps = &kStepLoops,
 };
 
-}  // namespace ROWLANE_ISA
-}  // namespace rowlane::cpu
+}  // namespace rowlane::cpu::ROWLANE_ISA

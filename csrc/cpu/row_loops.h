@@ -121,6 +121,8 @@ struct ElemLoops {
   void (*merge)(const MergeArgs&);
 };
 
+struct StepLoops;  // step_loops.h
+
 struct RowLoops {
   // Copies the rows of indices [begin, end); row 0 for one out of range. Whether all are in range.
   bool (*gather_32)(const GatherArgs&, const std::int32_t* indices, std::int64_t begin,
@@ -131,6 +133,7 @@ struct RowLoops {
   ElemLoops double_loops;
   ElemLoops half_loops;
   ElemLoops bfloat16_loops;
+  const StepLoops* steps;
 };
 
 // The loops for the best instruction set of this processor, or for the one that the environment

@@ -16,6 +16,8 @@ constexpr std::int64_t kEntryCost = 3;
 constexpr std::int64_t kEntryCostBesideStreamedZeros = 7;
 // Columns of a long run that are worth a task of their own.
 constexpr std::int64_t kLongRunColumns = 64;
+// Of steps, whose time depends on how many rows a share has.
+constexpr std::int64_t kStepSharesOfAThread = 8;
 
 template <typename Entry>
 auto sum_share_of(const ElemLoops& loops) {
@@ -23,6 +25,15 @@ auto sum_share_of(const ElemLoops& loops) {
     return loops.sum_share_32;
   } else {
     return loops.sum_share_64;
+  }
+}
+
+template <typename Entry>
+auto step_share_of(const ElemStepLoops& loops) {
+  if constexpr (sizeof(Entry) == 4) {
+    return loops.step_share_32;
+  } else {
+    return loops.step_share_64;
   }
 }
 
@@ -52,6 +63,45 @@ class SortedSums {
     run(out, unique_rows.mutable_data_ptr<std::int64_t>(),
         is_streamed(num_unique * grads_.row_bytes()), divides_by_count);
     return {unique_rows, out};
+  }
+
+  void steps(const StepArgs& step) {
+    const std::int64_t num_threads = threads_for(entries_.size * grads_.row_bytes());
+    cut(num_threads == 1 ? 1 : num_threads * kStepSharesOfAThread, 1, 0);
+    const ElemStepLoops& loops = elem_step_loops(grads_.dtype);
+    const std::int64_t sum_bytes = grads_.dim * accum_bytes(grads_.dtype);
+    const std::int64_t scratch_bytes = kStepScratchRows * sum_bytes;
+    const c10::DataPtr chunk_sums = allocate_chunk_sums();
+    const c10::DataPtr scratch =
+        block_cache().allocate(static_cast<std::size_t>(num_threads * scratch_bytes));
+    const auto scratch_of = [&](std::int64_t thread) {
+      return static_cast<char*>(scratch.get()) + thread * scratch_bytes;
+    };
+    const SumArgs<Entry> args{.entries = entries_,
+                              .grads = grads_.data,
+                              .grad_stride = grads_.stride,
+                              .target = {.out = nullptr,
+                                         .dim = grads_.dim,
+                                         .chunk_sums = chunk_sums.get(),
+                                         .divides_by_count = step.divides_by_count},
+                              .unique_rows = nullptr,
+                              .prefetches = true,
+                              .streams = false};
+    std::vector<std::vector<LongRun>> long_runs(shares_.size());
+    for_each_block(static_cast<std::int64_t>(shares_.size()), num_threads,
+                   [&](std::int64_t s, std::int64_t thread) {
+                     SumShare& share = shares_[static_cast<std::size_t>(s)];
+                     share.scratch = scratch_of(thread);
+                     with_long_runs(share, long_runs[static_cast<std::size_t>(s)],
+                                    [&] { step_share_of<Entry>(loops)(args, step, share); });
+                   });
+    const std::vector<LongRun> runs = join(long_runs);
+    const auto num_runs = static_cast<std::int64_t>(runs.size());
+    for_each_block(num_runs, std::min(num_threads, std::max<std::int64_t>(num_runs, 1)),
+                   [&](std::int64_t run, std::int64_t thread) {
+                     loops.finish_long_run(args.target, step, runs[static_cast<std::size_t>(run)],
+                                           scratch_of(thread));
+                   });
   }
 
  private:
@@ -143,10 +193,8 @@ class SortedSums {
 
   void run(const at::Tensor& out, std::int64_t* unique_rows, bool streams, bool divides_by_count) {
     const std::int64_t num_shares = static_cast<std::int64_t>(shares_.size());
-    const std::int64_t num_chunks = (entries_.size + kChunkEntries - 1) / kChunkEntries;
     const std::int64_t sum_bytes = grads_.dim * accum_bytes(grads_.dtype);
-    const c10::DataPtr chunk_sums = block_cache().allocate(
-        num_chunks > 1 ? static_cast<std::size_t>(2 * num_chunks * sum_bytes) : 0);
+    const c10::DataPtr chunk_sums = allocate_chunk_sums();
     const c10::DataPtr scratch =
         block_cache().allocate(static_cast<std::size_t>(num_shares * sum_bytes));
     const SumArgs<Entry> args{.entries = entries_,
@@ -160,26 +208,43 @@ class SortedSums {
                               .prefetches = is_prefetched(entries_.size * grads_.row_bytes()),
                               .streams = streams};
     const ElemLoops& loops = elem_loops(grads_.dtype);
-    // A share has no more runs of several chunks than chunks, but for one that ends behind it.
     std::vector<std::vector<LongRun>> long_runs(shares_.size());
     for_each_share(num_shares, [&](std::int64_t s) {
       SumShare& share = shares_[static_cast<std::size_t>(s)];
-      auto& runs = long_runs[static_cast<std::size_t>(s)];
-      runs.resize(static_cast<std::size_t>((share.end - share.begin) / kChunkEntries));
-      share.long_runs = runs.data();
       share.scratch = static_cast<char*>(scratch.get()) + s * sum_bytes;
-      sum_share_of<Entry>(loops)(args, share);
-      runs.resize(static_cast<std::size_t>(share.num_long_runs));
+      with_long_runs(share, long_runs[static_cast<std::size_t>(s)],
+                     [&] { sum_share_of<Entry>(loops)(args, share); });
     });
-    finish_long_runs(args.target, long_runs, loops);
+    finish_long_runs(args.target, join(long_runs), loops);
   }
 
-  void finish_long_runs(const SumTarget& target, const std::vector<std::vector<LongRun>>& of_shares,
-                        const ElemLoops& loops) const {
+  [[nodiscard]] c10::DataPtr allocate_chunk_sums() const {
+    const std::int64_t num_chunks = (entries_.size + kChunkEntries - 1) / kChunkEntries;
+    const std::int64_t sum_bytes = grads_.dim * accum_bytes(grads_.dtype);
+    return block_cache().allocate(
+        num_chunks > 1 ? static_cast<std::size_t>(2 * num_chunks * sum_bytes) : 0);
+  }
+
+  // `runs` receives the long runs that begin in the share when f() works on it. It has no more of
+  // them than chunks, but for one that ends behind it.
+  template <typename F>
+  static void with_long_runs(SumShare& share, std::vector<LongRun>& runs, F&& f) {
+    runs.resize(static_cast<std::size_t>((share.end - share.begin) / kChunkEntries));
+    share.long_runs = runs.data();
+    f();
+    runs.resize(static_cast<std::size_t>(share.num_long_runs));
+  }
+
+  static std::vector<LongRun> join(const std::vector<std::vector<LongRun>>& of_shares) {
     std::vector<LongRun> runs;
     for (const auto& of_share : of_shares) {
       runs.insert(runs.end(), of_share.begin(), of_share.end());
     }
+    return runs;
+  }
+
+  void finish_long_runs(const SumTarget& target, const std::vector<LongRun>& runs,
+                        const ElemLoops& loops) const {
     const std::int64_t parts = (grads_.dim + kLongRunColumns - 1) / kLongRunColumns;
     at::parallel_for(0, static_cast<std::int64_t>(runs.size()) * parts, 1,
                      [&](std::int64_t begin, std::int64_t end) {
@@ -215,6 +280,12 @@ std::tuple<at::Tensor, at::Tensor> sorted_row_sums(const SortedIndices& indices,
     result = SortedSums<Entry>(entries, grads).rows(divides_by_count);
   });
   return result;
+}
+
+void sorted_row_steps(const SortedIndices& indices, const GradRows& grads, const StepArgs& args) {
+  indices.visit([&]<typename Entry>(const SortedEntries<Entry>& entries) {
+    SortedSums<Entry>(entries, grads).steps(args);
+  });
 }
 
 }  // namespace rowlane::cpu

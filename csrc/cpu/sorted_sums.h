@@ -8,6 +8,7 @@
 
 #include "csrc/cpu/grad_rows.h"
 #include "csrc/cpu/sort_indices.h"
+#include "csrc/cpu/step_loops.h"
 
 namespace rowlane::cpu {
 
@@ -18,5 +19,8 @@ at::Tensor sorted_dense_sums(const SortedIndices& indices, const GradRows& grads
 // -> the rows in ascending order [num_unique], and their sums [num_unique, dim].
 std::tuple<at::Tensor, at::Tensor> sorted_row_sums(const SortedIndices& indices,
                                                    const GradRows& grads, bool divides_by_count);
+
+// Steps each row by the sum of its gradients, as soon as it is known: no gradient exists in memory.
+void sorted_row_steps(const SortedIndices& indices, const GradRows& grads, const StepArgs& args);
 
 }  // namespace rowlane::cpu

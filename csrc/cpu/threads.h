@@ -3,6 +3,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <atomic>
 #include <cstdint>
 
 namespace rowlane::cpu {
@@ -25,6 +26,18 @@ void for_each_share(std::int64_t num_shares, F&& f) {
   at::parallel_for(0, num_shares, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t share = begin; share < end; ++share) {
       f(share);
+    }
+  });
+}
+
+// Calls f(block, thread) for every block in [0, num_blocks); each of num_threads threads takes the
+// next one when it is done with the last, for blocks of which it isn't known how long they take.
+template <typename F>
+void for_each_block(std::int64_t num_blocks, std::int64_t num_threads, F&& f) {
+  std::atomic<std::int64_t> next{0};
+  for_each_share(num_threads, [&](std::int64_t thread) {
+    for (std::int64_t block = next++; block < num_blocks; block = next++) {
+      f(block, thread);
     }
   });
 }

@@ -5,6 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "csrc/ops/embedding.h"
+
 namespace rowlane::ops {
 namespace {
 
@@ -145,7 +147,101 @@ void check_target(std::string_view op, const StepTarget& target, StepRule rule,
         op, ": master must be float, of a table of half or bfloat16, got ",
         target.master.scalar_type(), " and ", type);
   }
+  TORCH_CHECK_TYPE(!target.seed || type == at::kHalf || type == at::kBFloat16, op,
+                   ": seed rounds a table of half or bfloat16 at random, got ", type);
   TORCH_CHECK_VALUE(numbers.step >= 1, op, ": step counts from 1, got ", numbers.step);
+}
+
+StepTarget step_target(const at::Tensor& weight, at::TensorList state,
+                       const std::optional<at::Tensor>& row_steps, bool counts_rows,
+                       const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed) {
+  return {.weight = weight,
+          .state = state.vec(),
+          .row_steps = row_steps.value_or(at::Tensor()),
+          .counts_rows = counts_rows,
+          .master = master.value_or(at::Tensor()),
+          .seed = seed};
+}
+
+void check_row_step(std::string_view op, const StepTarget& target, const at::Tensor& rows,
+                    const at::Tensor& values, StepRule rule, const StepNumbers& numbers) {
+  check_target(op, target, rule, numbers);
+  TORCH_CHECK_TYPE(rows.scalar_type() == at::kLong, op, ": rows must be int64, got ",
+                   rows.scalar_type());
+  TORCH_CHECK(rows.dim() == 1, op, ": rows must be 1-D, got shape ", rows.sizes());
+  TORCH_CHECK_TYPE(values.scalar_type() == target.weight.scalar_type(), op,
+                   ": values must be of weight's dtype, ", target.weight.scalar_type(), ", got ",
+                   values.scalar_type());
+  TORCH_CHECK(values.dim() == 2 && values.size(0) == rows.size(0) &&
+                  values.size(1) == target.weight.size(1),
+              op, ": values must have shape [", rows.size(0), ", ", target.weight.size(1),
+              "], got ", values.sizes());
+  for (const auto& [name, tensor] : {std::pair("rows", rows), std::pair("values", values)}) {
+    TORCH_CHECK(tensor.device() == target.weight.device(), op, ": ", name,
+                " must be on weight's device, ", target.weight.device(), ", got ", tensor.device());
+  }
+}
+
+void check_embedding_step(std::string_view op, const StepTarget& target,
+                          const at::Tensor& grad_output, const at::Tensor& indices, StepRule rule,
+                          const StepNumbers& numbers, std::optional<std::int64_t> padding_idx) {
+  check_target(op, target, rule, numbers);
+  check_gradient(op, grad_output, indices, "auto");
+  check_rows(op, target.weight.size(0), padding_idx);
+  TORCH_CHECK_TYPE(grad_output.scalar_type() == target.weight.scalar_type(), op,
+                   ": grad_output must be of weight's dtype, ", target.weight.scalar_type(),
+                   ", got ", grad_output.scalar_type());
+  TORCH_CHECK(grad_output.size(-1) == target.weight.size(1), op,
+              ": the last dim of grad_output must be weight's, ", target.weight.size(1), ", got ",
+              grad_output.size(-1));
+  TORCH_CHECK(indices.device() == target.weight.device(), op,
+              ": indices must be on weight's device, ", target.weight.device(), ", got ",
+              indices.device());
+}
+
+void check_row_catch_up(std::string_view op, const StepTarget& target,
+                        const std::optional<at::Tensor>& indices, StepRule rule,
+                        const at::Tensor& history, std::int64_t last_step) {
+  TORCH_CHECK_VALUE(rule == StepRule::kSgd || rule == StepRule::kAdagrad || rule == StepRule::kAdam,
+                    op, ": rule must be sgd, adagrad or adam, got '", to_string(rule), "'");
+  StepNumbers numbers;
+  // Whether SGD has momentum: it is the state that says so.
+  numbers.beta1 = target.state.empty() ? 0 : 1;
+  check_target(op, target, rule, numbers);
+  TORCH_CHECK(target.row_steps.defined(), op, ": row_steps must be given");
+  TORCH_CHECK_TYPE(history.scalar_type() == at::kDouble, op, ": history must be double, got ",
+                   history.scalar_type());
+  TORCH_CHECK(history.dim() == 2 && history.size(0) > 0 &&
+                  history.size(1) == static_cast<std::int64_t>(StepNumbers::kCount),
+              op, ": history must have shape [K, ", StepNumbers::kCount,
+              "] with a line at least, got ", history.sizes());
+  TORCH_CHECK_VALUE(last_step >= 0, op, ": last_step must not be negative, got ", last_step);
+  if (indices) {
+    TORCH_CHECK_TYPE(indices->scalar_type() == at::kLong || indices->scalar_type() == at::kInt, op,
+                     ": indices must be int32 or int64, got ", indices->scalar_type());
+    TORCH_CHECK(indices->device() == target.weight.device(), op,
+                ": indices must be on weight's device, ", target.weight.device(), ", got ",
+                indices->device());
+  }
+}
+
+std::vector<StepNumbers> parse_history(std::string_view op, const at::Tensor& history) {
+  TORCH_CHECK(history.device().is_cpu(), op, ": history must be on the CPU, got ",
+              history.device());
+  const at::Tensor lines = history.contiguous();
+  const auto* const data = lines.const_data_ptr<double>();
+  std::vector<StepNumbers> result;
+  double before = 0;
+  for (std::int64_t line = 0; line < lines.size(0); ++line) {
+    const auto count = StepNumbers::kCount;
+    result.push_back(
+        parse_numbers(op, at::ArrayRef(data + static_cast<std::size_t>(line) * count, count)));
+    TORCH_CHECK_VALUE(result.back().step > before, op,
+                      ": the steps of history must ascend from 1 or more, got ", before, " and ",
+                      result.back().step);
+    before = result.back().step;
+  }
+  return result;
 }
 
 void row_step(const StepTarget& target, const at::Tensor& rows, const at::Tensor& values,

@@ -10,60 +10,15 @@
 #include <string_view>
 #include <vector>
 
-namespace rowlane::ops {
+#include "csrc/ops/step_rule.h"
 
-// What happens to a row w, whose gradients have the sum g. t is the number of the step, from 1 on.
-enum class StepRule : std::uint8_t {
-  // g += weight_decay w; buf = momentum buf + (1 - dampening) g (in step 1: g); w -= lr d, where d
-  // is buf, or with nesterov g + momentum buf; without momentum g. State: buf, with momentum.
-  // Source: torch.optim.SGD.
-  kSgd,
-  // g += weight_decay w; sum += g^2; w -= lr g / (sqrt(sum) + eps). State: sum. Source:
-  // torch.optim.Adagrad; its lr_decay is part of lr.
-  kAdagrad,
-  // Adagrad with one number per row: sum += mean(g^2). State: sum [V]. Source: FBGEMM,
-  // EXACT_ROWWISE_ADAGRAD.
-  kRowWiseAdagrad,
-  // g += weight_decay w; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
-  // w -= lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps). State: m, v and, of AMSGrad, the
-  // largest v. Source: torch.optim.Adam and, decoupled, torch.optim.AdamW.
-  kAdam,
-  // m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v);
-  // w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps): eps comes before the correction
-  // of the bias. State: m, v. Source: torch.optim.SparseAdam.
-  kSparseAdam,
-  // Adam with one v per row: v = beta2 v + (1 - beta2) mean(g^2). State: m, v [V]. Source: FBGEMM,
-  // PARTIAL_ROWWISE_ADAM.
-  kPartialRowWiseAdam,
-  // r = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay w;
-  // w -= lr |w| / |r| r, and w -= lr r where a norm is zero. State: m, v. Source: You et al.,
-  // "Large Batch Optimization for Deep Learning", with a trust ratio per row.
-  kLamb,
-};
+namespace rowlane::ops {
 
 // "sgd", "adagrad", "rowwise_adagrad", "adam", "sparse_adam", "partial_rowwise_adam", "lamb": the
 // names that the dispatcher ops take.
 std::string_view to_string(StepRule rule);
 StepRule parse_rule(std::string_view op, std::string_view rule);
 
-// The numbers of one step, in the order in which the dispatcher ops take them.
-struct StepNumbers {
-  double lr = 0;
-  double weight_decay = 0;
-  // 1: w is multiplied by 1 - lr weight_decay before the rest; 0: g += weight_decay w. (LAMB's is
-  // part of its formula.)
-  double is_decoupled = 0;
-  double beta1 = 0;  // SGD: momentum
-  double beta2 = 0;  // SGD: dampening
-  double eps = 0;
-  double is_nesterov = 0;
-  double step = 1;  // t
-
-  static constexpr std::size_t kCount = 8;
-  [[nodiscard]] std::vector<double> to_list() const {
-    return {lr, weight_decay, is_decoupled, beta1, beta2, eps, is_nesterov, step};
-  }
-};
 StepNumbers parse_numbers(std::string_view op, at::ArrayRef<double> numbers);
 
 // What a step changes: arguments of the ops.
@@ -86,7 +41,9 @@ struct StepTarget {
 
 // The dispatcher ops; schemas in csrc/library.cpp. None is differentiable.
 
-// rows [U] int64, all different; values [U, D], weight's dtype: the sums of their gradients.
+// rows [U] int64, all different, best ascending; values [U, D], weight's dtype: the sums of their
+// gradients. On the CPU a row out of range (c10::IndexError) or one that is named twice
+// (c10::ValueError) is found before anything is changed; rows that don't ascend are sorted for it.
 void row_step(const StepTarget& target, const at::Tensor& rows, const at::Tensor& values,
               StepRule rule, const StepNumbers& numbers);
 // The same with the sums of grad_output [*, D] over indices [*], without a gradient in memory.
@@ -101,8 +58,26 @@ void embedding_step(const StepTarget& target, const at::Tensor& grad_output,
 void row_catch_up(const StepTarget& target, const std::optional<at::Tensor>& indices, StepRule rule,
                   const at::Tensor& history, std::int64_t last_step);
 
+// The arguments of the ops as one.
+StepTarget step_target(const at::Tensor& weight, at::TensorList state,
+                       const std::optional<at::Tensor>& row_steps, bool counts_rows,
+                       const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed);
+
 // Ranks, shapes, dtypes and devices of the target.
 void check_target(std::string_view op, const StepTarget& target, StepRule rule,
                   const StepNumbers& numbers);
+
+// The same of all arguments: what is known even of tensors without data.
+void check_row_step(std::string_view op, const StepTarget& target, const at::Tensor& rows,
+                    const at::Tensor& values, StepRule rule, const StepNumbers& numbers);
+void check_embedding_step(std::string_view op, const StepTarget& target,
+                          const at::Tensor& grad_output, const at::Tensor& indices, StepRule rule,
+                          const StepNumbers& numbers, std::optional<std::int64_t> padding_idx);
+void check_row_catch_up(std::string_view op, const StepTarget& target,
+                        const std::optional<at::Tensor>& indices, StepRule rule,
+                        const at::Tensor& history, std::int64_t last_step);
+
+// The lines of a history, whose steps must ascend from 1 or more.
+std::vector<StepNumbers> parse_history(std::string_view op, const at::Tensor& history);
 
 }  // namespace rowlane::ops

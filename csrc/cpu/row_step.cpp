@@ -1,0 +1,120 @@
+// Steps of optimizers on the CPU.
+#include "csrc/ops/row_step.h"
+
+#include <ATen/Parallel.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "csrc/cpu/block_cache.h"
+#include "csrc/cpu/grad_rows.h"
+#include "csrc/cpu/indices.h"
+#include "csrc/cpu/sort_indices.h"
+#include "csrc/cpu/sorted_sums.h"
+#include "csrc/cpu/step_table.h"
+#include "csrc/cpu/threads.h"
+
+namespace rowlane::cpu {
+namespace {
+
+// Rows that a thread steps before it takes the next ones.
+constexpr std::int64_t kBlockRows = 512;
+
+void check_rows_differ(std::string_view op, const at::Tensor& rows, std::int64_t num_rows) {
+  const auto* const data = rows.const_data_ptr<std::int64_t>();
+  const std::int64_t size = rows.numel();
+  bool ascends = true;
+  for (std::int64_t i = 0; i < size; ++i) {
+    TORCH_CHECK_INDEX(data[i] >= 0 && data[i] < num_rows, op, ": rows[", i, "] is ", data[i],
+                      ", out of range: the table has ", num_rows, " rows");
+    ascends = ascends && (i == 0 || data[i] > data[i - 1]);
+  }
+  if (ascends) {
+    return;
+  }
+  std::vector<std::int64_t> sorted(data, data + size);
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  TORCH_CHECK_VALUE(twice == sorted.end(), op, ": rows must be all different, got ", *twice,
+                    " twice");
+}
+
+void row_step_(const at::Tensor& weight, at::TensorList state,
+               const std::optional<at::Tensor>& row_steps, bool counts_rows,
+               const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
+               const at::Tensor& rows, const at::Tensor& values, std::string_view rule_name,
+               at::ArrayRef<double> number_list) {
+  constexpr const char* kOp = "rowlane::row_step_";
+  const ops::StepTarget target =
+      ops::step_target(weight, state, row_steps, counts_rows, master, seed);
+  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
+  const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
+  ops::check_row_step(kOp, target, rows, values, rule, numbers);
+  const at::Tensor row_list = rows.contiguous();
+  check_rows_differ(kOp, row_list, weight.size(0));
+  const std::int64_t num_rows = row_list.numel();
+  if (values.numel() == 0) {
+    return;
+  }
+  const at::Tensor value_rows = values.contiguous();
+  const StepArgs args{.table = step_table(target, rule),
+                      .rule = rule,
+                      .numbers = numbers,
+                      .counts_rows = counts_rows,
+                      .divides_by_count = false};
+  const std::int64_t num_threads = threads_for(static_cast<std::int64_t>(value_rows.nbytes()));
+  const std::int64_t block_rows = num_threads == 1 ? num_rows : kBlockRows;
+  const std::int64_t scratch_bytes =
+      kStepScratchRows * args.table.dim * accum_bytes(weight.scalar_type());
+  const c10::DataPtr scratch =
+      block_cache().allocate(static_cast<std::size_t>(num_threads * scratch_bytes));
+  const ElemStepLoops& loops = elem_step_loops(weight.scalar_type());
+  for_each_block((num_rows + block_rows - 1) / block_rows, num_threads,
+                 [&](std::int64_t block, std::int64_t thread) {
+                   loops.step_rows(args, row_list.const_data_ptr<std::int64_t>(),
+                                   value_rows.const_data_ptr(), block * block_rows,
+                                   std::min(num_rows, (block + 1) * block_rows),
+                                   static_cast<char*>(scratch.get()) + thread * scratch_bytes);
+                 });
+}
+
+void embedding_step_(const at::Tensor& weight, at::TensorList state,
+                     const std::optional<at::Tensor>& row_steps, bool counts_rows,
+                     const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
+                     const at::Tensor& grad_output, const at::Tensor& indices,
+                     std::string_view rule_name, at::ArrayRef<double> number_list,
+                     std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq) {
+  constexpr const char* kOp = "rowlane::embedding_step_";
+  const ops::StepTarget target =
+      ops::step_target(weight, state, row_steps, counts_rows, master, seed);
+  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
+  const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
+  ops::check_embedding_step(kOp, target, grad_output, indices, rule, numbers, padding_idx);
+  const at::Tensor index_list = indices.contiguous();
+  if (grad_output.numel() == 0) {
+    dispatch_index(index_list, [&]<typename IndexT>() {
+      check_indices<IndexT>(kOp, index_list, weight.size(0));
+    });
+    return;
+  }
+  const SortedIndices sorted(kOp, index_list, weight.size(0), padding_idx.value_or(-1));
+  if (sorted.size() == 0) {
+    return;
+  }
+  sorted_row_steps(sorted, grad_rows(grad_output),
+                   {.table = step_table(target, rule),
+                    .rule = rule,
+                    .numbers = numbers,
+                    .counts_rows = counts_rows,
+                    .divides_by_count = scale_grad_by_freq});
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(rowlane, CPU, m) {
+  m.impl("row_step_", &row_step_);
+  m.impl("embedding_step_", &embedding_step_);
+}
+
+}  // namespace rowlane::cpu
