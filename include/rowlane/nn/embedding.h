@@ -22,7 +22,7 @@ class RowTable;
 
 namespace rowlane::nn {
 
-// What ties a table to its optimizer. A copy of the module isn't tied.
+// What ties a module's table to its optimizer. Copies, and so clones of the module, aren't tied.
 class ROWLANE_EXPORT OptimizerTie {
  public:
   OptimizerTie() = default;
@@ -30,8 +30,15 @@ class ROWLANE_EXPORT OptimizerTie {
   OptimizerTie& operator=(const OptimizerTie& other) noexcept;
   ~OptimizerTie();
 
-  std::shared_ptr<optim::detail::RowTable> table;
-  bool is_fused = false;
+  void set(std::shared_ptr<optim::detail::RowTable> table, bool is_fused);
+  void unfuse() noexcept;
+  // Null if not tied.
+  [[nodiscard]] const std::shared_ptr<optim::detail::RowTable>& table() const { return table_; }
+  [[nodiscard]] bool is_fused() const noexcept { return is_fused_; }
+
+ private:
+  std::shared_ptr<optim::detail::RowTable> table_;
+  bool is_fused_ = false;
 };
 
 // Options of rowlane::nn::Embedding, named as in torch::nn::EmbeddingOptions.
@@ -95,7 +102,7 @@ class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> 
   // Ties the table to `optimizer`, whose parameter `weight` must be, from now on: forward() brings
   // the rows that it reads up to date, as RowSemantics::kDenseEquivalent needs it. Replaces an
   // earlier attach() or fuse(). The optimizer may go away before the module; rows that it has left
-  // behind are an error then.
+  // behind still catch up.
   void attach(optim::RowOptimizer& optimizer);
 
   // attach(), and the table takes its step in the backward pass: no gradient of it exists, of any
@@ -127,6 +134,8 @@ class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> 
   at::Tensor weight;
 
  private:
+  at::Tensor fused_forward(const at::Tensor& indices, const EmbeddingFuncOptions& func_options);
+
   OptimizerTie tie_;
 };
 

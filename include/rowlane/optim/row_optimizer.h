@@ -24,7 +24,7 @@ class RowTable;
 // time and memory of a step don't depend on how many rows the table has. A gradient that isn't
 // coalesced is summed first. A gradient without an entry is a step, too: it counts; a parameter
 // without a gradient takes none, as in torch. The first sparse gradient makes a parameter a table,
-// whose dense gradients are then steps of all rows by the same rule.
+// as nn::Embedding's attach() and fuse() do; its dense gradients are then steps of all rows.
 //
 // step() throws c10::Error if a table has another shape than [V, D], isn't contiguous, or isn't
 // half, bfloat16, float or double; or if kDenseEquivalent holds and a row was read without being up
@@ -58,10 +58,10 @@ class ROWLANE_EXPORT RowOptimizer {
   at::Tensor step_rows(const torch::optim::Optimizer::LossClosure& closure,
                        const std::function<void()>& dense_step);
   // What torch's archive doesn't have: counts of the rows and copies in float, under the key
-  // "rowlane_rows", which torch doesn't read. Before and after torch's own part.
+  // "rowlane_rows", which torch doesn't read. Before torch's own part is saved, which flush()es;
+  // after it is loaded.
   void save_rows(torch::serialize::OutputArchive& archive) const;
   void load_rows(torch::serialize::InputArchive& archive);
-  void flush_before_saving() const;
 
  private:
   std::unique_ptr<detail::RowSteps> steps_;
