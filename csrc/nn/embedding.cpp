@@ -117,10 +117,7 @@ at::Tensor EmbeddingImpl::forward(const at::Tensor& indices) {
 at::Tensor EmbeddingImpl::fused_forward(const at::Tensor& indices,
                                         const EmbeddingFuncOptions& func_options) {
   const std::shared_ptr<optim::detail::RowTable>& table = tie_.table();
-  TORCH_CHECK(
-      table->owner() != nullptr, kName,
-      ": the optimizer that the table is fused with is gone; unfuse() the table, or fuse() it "
-      "with another");
+  table->check_has_owner();
   TORCH_CHECK(torch::autograd::impl::hooks(weight).empty(), kName,
               ": a fused table must have no hooks, which would see no gradient; unfuse() it");
   ops::LookUp look_up = ops::prepare_look_up(weight, indices, func_options);

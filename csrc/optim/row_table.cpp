@@ -171,7 +171,7 @@ void RowTable::step(std::span<const LookUpGradient> look_ups) {
     std::vector<at::Tensor> grads;
     std::vector<at::Tensor> rows;
     for (const LookUpGradient& look_up : look_ups) {
-      grads.push_back(look_up.grad_output.reshape({-1, shape_.second}));
+      grads.push_back(look_up.grad_output.reshape({look_up.indices.numel(), shape_.second}));
       rows.push_back(look_up.indices.reshape(-1).to(at::kLong));
     }
     grad_output = at::cat(grads);
@@ -252,6 +252,10 @@ void RowTable::check_may_step_fused() const {
       owner_ != nullptr,
       "rowlane::nn::Embedding: the optimizer that the table is fused with is gone; unfuse() "
       "the table, or fuse() it with another");
+}
+
+void RowTable::check_may_step_fused() const {
+  check_has_owner();
   TORCH_CHECK(is_fused_ && !has_fused_step_,
               "rowlane::nn::Embedding: a fused table takes its step in the backward pass, so there "
               "must be a step() of the optimizer between two backward passes; to accumulate "

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "csrc/ops/row_step.h"
@@ -69,6 +70,7 @@ class RowTable {
     is_fused_ = is_fused;
     has_fused_step_ = false;
   }
+  void check_has_owner() const;
   void check_may_step_fused() const;
   void allow_fused_step() { has_fused_step_ = false; }
 
