@@ -247,7 +247,7 @@ void RowTable::check_look_ups(std::span<const LookUpGradient> look_ups) const {
   }
 }
 
-void RowTable::check_may_step_fused() const {
+void RowTable::check_has_owner() const {
   TORCH_CHECK(
       owner_ != nullptr,
       "rowlane::nn::Embedding: the optimizer that the table is fused with is gone; unfuse() "
