@@ -7,24 +7,7 @@ namespace rowlane {
 
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
                      const EmbeddingFuncOptions& options) {
-  constexpr std::string_view kOp = "rowlane::embedding";
-  ops::LookUp look_up{.scale_grad_by_freq = options.scale_grad_by_freq(),
-                      .sparse = options.sparse(),
-                      .row_gradient = options.row_gradient(),
-                      .algorithm = std::string(to_string(options.algorithm()))};
-  if (options.padding_idx().has_value()) {
-    ops::check_table(kOp, weight);
-    look_up.padding_idx = ops::wrap_padding_idx(kOp, *options.padding_idx(), weight.size(0));
-  }
-  if (options.max_norm().has_value()) {
-    ops::check_renorm(kOp, weight, indices, *options.max_norm(), options.norm_type());
-    const at::NoGradGuard no_grad;
-    // A refused call changes nothing, so what else may be wrong with it comes first.
-    const at::Tensor table = weight.detach();
-    ops::embedding(table, indices.reshape(-1).narrow(0, 0, 0), look_up);
-    ops::embedding_renorm(table, indices, *options.max_norm(), options.norm_type());
-  }
-  return ops::embedding(weight, indices, look_up);
+  return ops::embedding(weight, indices, ops::prepare_look_up(weight, indices, options));
 }
 
 namespace ops {
@@ -39,6 +22,28 @@ using SummingBackward = at::Tensor(const at::Tensor&, const at::Tensor&, c10::Sy
                                    std::optional<c10::SymInt>, bool, std::string_view);
 
 }  // namespace
+
+LookUp prepare_look_up(const at::Tensor& weight, const at::Tensor& indices,
+                       const EmbeddingFuncOptions& options) {
+  constexpr std::string_view kOp = "rowlane::embedding";
+  LookUp look_up{.scale_grad_by_freq = options.scale_grad_by_freq(),
+                 .sparse = options.sparse(),
+                 .row_gradient = options.row_gradient(),
+                 .algorithm = std::string(to_string(options.algorithm()))};
+  if (options.padding_idx().has_value()) {
+    check_table(kOp, weight);
+    look_up.padding_idx = wrap_padding_idx(kOp, *options.padding_idx(), weight.size(0));
+  }
+  if (options.max_norm().has_value()) {
+    check_renorm(kOp, weight, indices, *options.max_norm(), options.norm_type());
+    const at::NoGradGuard no_grad;
+    // What else may be wrong with the call comes first.
+    const at::Tensor table = weight.detach();
+    embedding(table, indices.reshape(-1).narrow(0, 0, 0), look_up);
+    embedding_renorm(table, indices, *options.max_norm(), options.norm_type());
+  }
+  return look_up;
+}
 
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices, const LookUp& look_up) {
   static const auto op =

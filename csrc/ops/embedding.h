@@ -22,6 +22,11 @@ struct LookUp {
   std::string algorithm = "auto";
 };
 
+// The look-up that the options ask for, checked. With max_norm it scales the rows first; a call
+// that throws has changed nothing.
+LookUp prepare_look_up(const at::Tensor& weight, const at::Tensor& indices,
+                       const EmbeddingFuncOptions& options);
+
 // The dispatcher ops; schemas in csrc/library.cpp.
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices, const LookUp& look_up);
 at::Tensor embedding_backward(const at::Tensor& grad_output, const at::Tensor& indices,

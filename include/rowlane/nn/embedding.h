@@ -7,12 +7,39 @@
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <ostream>
 
 #include "rowlane/embedding.h"
 
+namespace rowlane::optim {
+class RowOptimizer;
+namespace detail {
+class RowTable;
+}  // namespace detail
+}  // namespace rowlane::optim
+
 namespace rowlane::nn {
+
+// What ties a module's table to its optimizer. Copies, and so clones of the module, aren't tied.
+class ROWLANE_EXPORT OptimizerTie {
+ public:
+  OptimizerTie() = default;
+  OptimizerTie(const OptimizerTie& /*other*/) noexcept {}
+  OptimizerTie& operator=(const OptimizerTie& other) noexcept;
+  ~OptimizerTie();
+
+  void set(std::shared_ptr<optim::detail::RowTable> table, bool is_fused);
+  void unfuse() noexcept;
+  // Null if not tied.
+  [[nodiscard]] const std::shared_ptr<optim::detail::RowTable>& table() const { return table_; }
+  [[nodiscard]] bool is_fused() const noexcept { return is_fused_; }
+
+ private:
+  std::shared_ptr<optim::detail::RowTable> table_;
+  bool is_fused_ = false;
+};
 
 // Options of rowlane::nn::Embedding, named as in torch::nn::EmbeddingOptions.
 struct ROWLANE_EXPORT EmbeddingOptions {
@@ -68,11 +95,48 @@ class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> 
   void reset_parameters();
   void pretty_print(std::ostream& stream) const override;
 
-  // See rowlane::embedding. indices [*] -> [*, embedding_dim]. With max_norm it changes `weight`.
+  // See rowlane::embedding. indices [*] -> [*, embedding_dim]. With max_norm it changes `weight`,
+  // and of an attached table the rows that are behind.
   at::Tensor forward(const at::Tensor& indices);
+
+  // Ties the table to `optimizer`, whose parameter `weight` must be, from now on: forward() brings
+  // the rows that it reads up to date, as RowSemantics::kDenseEquivalent needs it. Replaces an
+  // earlier attach() or fuse(). The optimizer may go away before the module; rows that it has left
+  // behind still catch up.
+  void attach(optim::RowOptimizer& optimizer);
+
+  // attach(), and the table takes its step in the backward pass: no gradient of it exists, of any
+  // shape, and weight.grad() stays undefined. loss.backward() takes the step when it ends, with the
+  // numbers that the options of the parameter group have then; optimizer.step() steps the other
+  // parameters. The same training loop gives the same bits as with row_gradient(true), if the table
+  // is looked up once in it; several look-ups in one backward pass are summed first. Gradients
+  // can't be clipped or scaled between the two.
+  //
+  // Throws c10::Error if `weight` isn't a leaf that is a parameter of the optimizer, or is fused
+  // already, or the options ask for an algorithm other than kAuto and kSorted, or for max_norm with
+  // a copy in float. What can't be right is an error of the backward pass, which then changes
+  // nothing: create_graph; a gradient of `weight` that is asked for by name (torch::autograd::grad,
+  // backward(inputs)); a second backward pass before optimizer.step(); a gradient from elsewhere
+  // than look-ups of this module; scale_grad_by_freq with several look-ups. So is a forward pass
+  // after the optimizer has gone, or when `weight` has hooks, which would see no gradient.
+  void fuse(optim::RowOptimizer& optimizer);
+
+  // The table has a gradient again; still attached. Does nothing if it isn't fused.
+  void unfuse();
+  [[nodiscard]] bool is_fused() const noexcept;
+
+  // These bring an attached table up to date first. A clone is neither attached nor fused.
+  std::shared_ptr<torch::nn::Module> clone(
+      const std::optional<at::Device>& device = std::nullopt) const override;
+  void save(torch::serialize::OutputArchive& archive) const override;
 
   EmbeddingOptions options;
   at::Tensor weight;
+
+ private:
+  at::Tensor fused_forward(const at::Tensor& indices, const EmbeddingFuncOptions& func_options);
+
+  OptimizerTie tie_;
 };
 
 // A shared handle to an EmbeddingImpl, as torch::nn::Embedding is to its own.
