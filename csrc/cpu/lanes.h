@@ -26,7 +26,7 @@ inline constexpr int kVecBytes = 16;
 
 inline constexpr std::int64_t kLineBytes = 64;
 // Of a row, what is fetched ahead; the hardware fetches what follows.
-inline constexpr std::int64_t kPrefetchRowBytes = 1024;
+inline constexpr std::int64_t kPrefetchRowBytes = 4096;
 // How far ahead rows are fetched, in bytes of rows and in rows.
 inline constexpr std::int64_t kPrefetchBytes = 4096;
 inline constexpr std::int64_t kMinPrefetchRows = 2;

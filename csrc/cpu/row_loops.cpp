@@ -198,6 +198,10 @@ struct RowSink {
   }
 };
 
+// A share of a dense output that is so small, and mostly zeros, is cleared as a whole: it stays in
+// the core's cache, and one long write is faster than many short ones.
+constexpr std::int64_t kMaxZeroedFirst = std::int64_t{512} << 10;
+
 // Stores each sum as a row: of a dense output, between rows of zeros, or of a compact one.
 template <typename ElemT, typename Entry>
 class StoreSink {
@@ -213,15 +217,24 @@ class StoreSink {
                       bits_as<std::uintptr_t>(args.target.out) % kVecBytes == 0),
         next_row_(share.row_begin),
         row_end_(share.row_end),
-        unique_(share.unique_begin) {}
+        unique_(share.unique_begin) {
+    const std::int64_t num_rows = row_end_ - next_row_;
+    if (args.unique_rows == nullptr && !args.streams && num_rows * row_bytes_ <= kMaxZeroedFirst &&
+        num_rows > 2 * (share.end - share.begin)) {
+      zero_rows(next_row_, row_end_);
+      next_row_ = row_end_;
+    }
+  }
 
   std::int64_t begin_row(std::int64_t row) {
     if (args_.unique_rows != nullptr) {
       args_.unique_rows[unique_] = row;
       return unique_++;
     }
-    zero_rows(next_row_, row);
-    next_row_ = row + 1;
+    if (next_row_ < row_end_) {
+      zero_rows(next_row_, row);
+      next_row_ = row + 1;
+    }
     return row;
   }
 

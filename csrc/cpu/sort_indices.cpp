@@ -14,8 +14,6 @@ namespace {
 
 // 2^11 counters and the ends of as many lists that are written to stay in the caches of a core.
 constexpr int kMaxDigitBits = 11;
-// A comparison sort of so few is done sooner than counters are cleared and summed up.
-constexpr std::int64_t kMaxFewIndices = 256;
 // Indices that are worth a thread of their own.
 constexpr std::int64_t kThreadIndices = 8192;
 
@@ -38,12 +36,24 @@ class RadixSort {
         position_bits_(bits_below(num_indices)),
         row_bits_(bits_below(num_rows)) {}
 
+  // By comparison, which for few is done sooner than counters are cleared and summed up. Null when
+  // an index is out of range.
+  const Entry* sort_few(Entry* buffer) {
+    for (std::int64_t i = 0; i < num_indices_; ++i) {
+      if (!is_in_range(i)) {
+        return nullptr;
+      }
+      if (indices_[i] != padding_row_) {
+        buffer[size_++] = entry(i);
+      }
+    }
+    std::sort(buffer, buffer + size_);
+    return buffer;
+  }
+
   // Two buffers of num_indices entries; the result is in one of them. Null when an index is out of
   // range.
   const Entry* sort(Entry* buffer, Entry* other) {
-    if (num_indices_ <= kMaxFewIndices) {
-      return sort_few(buffer);
-    }
     const int num_passes = (row_bits_ + kMaxDigitBits - 1) / kMaxDigitBits;
     digit_bits_ = (row_bits_ + num_passes - 1) / num_passes;
     num_shares_ = at::in_parallel_region() ? 1
@@ -72,19 +82,6 @@ class RadixSort {
 
   [[nodiscard]] bool is_in_range(std::int64_t i) const {
     return static_cast<std::uint64_t>(static_cast<std::int64_t>(indices_[i])) < num_rows_;
-  }
-
-  const Entry* sort_few(Entry* buffer) {
-    for (std::int64_t i = 0; i < num_indices_; ++i) {
-      if (!is_in_range(i)) {
-        return nullptr;
-      }
-      if (indices_[i] != padding_row_) {
-        buffer[size_++] = entry(i);
-      }
-    }
-    std::sort(buffer, buffer + size_);
-    return buffer;
   }
 
   // Counts and moves the indices themselves.
@@ -200,11 +197,16 @@ template <typename IndexT, typename Entry>
 void SortedIndices::sort(std::string_view op, const at::Tensor& indices, std::int64_t num_rows,
                          std::int64_t padding_row) {
   const std::int64_t num_indices = indices.numel();
-  memory_ = block_cache().allocate(2 * static_cast<std::size_t>(num_indices) * sizeof(Entry));
-  auto* const buffer = static_cast<Entry*>(memory_.get());
   RadixSort<IndexT, Entry> radix_sort(indices.const_data_ptr<IndexT>(), num_indices, num_rows,
                                       padding_row);
-  const Entry* const sorted = radix_sort.sort(buffer, buffer + num_indices);
+  const Entry* sorted = nullptr;
+  if (num_indices <= kFew) {
+    sorted = radix_sort.sort_few(reinterpret_cast<Entry*>(few_));
+  } else {
+    memory_ = block_cache().allocate(2 * static_cast<std::size_t>(num_indices) * sizeof(Entry));
+    auto* const buffer = static_cast<Entry*>(memory_.get());
+    sorted = radix_sort.sort(buffer, buffer + num_indices);
+  }
   if (sorted == nullptr) {
     check_indices<IndexT>(op, indices, num_rows);
   }

@@ -19,6 +19,10 @@ class SortedIndices {
   SortedIndices(std::string_view op, const at::Tensor& indices, std::int64_t num_rows,
                 std::int64_t padding_row);
 
+  // Entries may lie within.
+  SortedIndices(const SortedIndices&) = delete;
+  SortedIndices& operator=(const SortedIndices&) = delete;
+
   [[nodiscard]] std::int64_t size() const { return size_; }
 
   // Calls f(SortedEntries<uint32_t>) or f(SortedEntries<uint64_t>): an entry takes 32 bits where a
@@ -39,6 +43,10 @@ class SortedIndices {
   void sort(std::string_view op, const at::Tensor& indices, std::int64_t num_rows,
             std::int64_t padding_row);
 
+  // So few are sorted within the object: an allocation takes longer than their sort.
+  static constexpr std::int64_t kFew = 256;
+
+  std::uint64_t few_[kFew];  // NOLINT(modernize-avoid-c-arrays): not initialised
   c10::DataPtr memory_;
   const void* entries_ = nullptr;
   std::int64_t size_ = 0;

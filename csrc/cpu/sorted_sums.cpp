@@ -1,5 +1,7 @@
 #include "csrc/cpu/sorted_sums.h"
 
+#include <c10/util/SmallVector.h>
+
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -37,6 +39,31 @@ auto step_share_of(const ElemStepLoops& loops) {
   }
 }
 
+// Memory for the time of a call: within the object if it is little, because small calls would feel
+// an allocation.
+class Scratch {
+ public:
+  explicit Scratch(std::int64_t bytes) {
+    if (bytes > kFewBytes) {
+      memory_ = block_cache().allocate(static_cast<std::size_t>(bytes));
+    }
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  char* get() { return memory_ ? static_cast<char*>(memory_.get()) : few_; }
+
+ private:
+  static constexpr std::int64_t kFewBytes = 4096;
+
+  alignas(64) char few_[kFewBytes];  // NOLINT(modernize-avoid-c-arrays): not initialised
+  c10::DataPtr memory_;
+};
+
+// Of each share; few machines need more than are within the object.
+template <typename T>
+using PerShare = c10::SmallVector<T, 4>;
+
 // Cuts entries and rows of the output into shares of equal work, whatever the skew: a row with many
 // entries is cut between its chunks.
 template <typename Entry>
@@ -72,10 +99,9 @@ class SortedSums {
     const std::int64_t sum_bytes = grads_.dim * accum_bytes(grads_.dtype);
     const std::int64_t scratch_bytes = kStepScratchRows * sum_bytes;
     const c10::DataPtr chunk_sums = allocate_chunk_sums();
-    const c10::DataPtr scratch =
-        block_cache().allocate(static_cast<std::size_t>(num_threads * scratch_bytes));
+    Scratch scratch(num_threads * scratch_bytes);
     const auto scratch_of = [&](std::int64_t thread) {
-      return static_cast<char*>(scratch.get()) + thread * scratch_bytes;
+      return scratch.get() + thread * scratch_bytes;
     };
     const SumArgs<Entry> args{.entries = entries_,
                               .grads = grads_.data,
@@ -87,7 +113,7 @@ class SortedSums {
                               .unique_rows = nullptr,
                               .prefetches = true,
                               .streams = false};
-    std::vector<std::vector<LongRun>> long_runs(shares_.size());
+    PerShare<std::vector<LongRun>> long_runs(shares_.size());
     for_each_block(static_cast<std::int64_t>(shares_.size()), num_threads,
                    [&](std::int64_t s, std::int64_t thread) {
                      SumShare& share = shares_[static_cast<std::size_t>(s)];
@@ -174,7 +200,7 @@ class SortedSums {
 
   std::int64_t count_unique() {
     const auto num_shares = static_cast<std::int64_t>(shares_.size());
-    std::vector<std::int64_t> counts(shares_.size());
+    PerShare<std::int64_t> counts(shares_.size());
     for_each_share(num_shares, [&](std::int64_t s) {
       const SumShare& share = shares_[static_cast<std::size_t>(s)];
       std::int64_t count = 0;
@@ -195,8 +221,7 @@ class SortedSums {
     const std::int64_t num_shares = static_cast<std::int64_t>(shares_.size());
     const std::int64_t sum_bytes = grads_.dim * accum_bytes(grads_.dtype);
     const c10::DataPtr chunk_sums = allocate_chunk_sums();
-    const c10::DataPtr scratch =
-        block_cache().allocate(static_cast<std::size_t>(num_shares * sum_bytes));
+    Scratch scratch(num_shares * sum_bytes);
     const SumArgs<Entry> args{.entries = entries_,
                               .grads = grads_.data,
                               .grad_stride = grads_.stride,
@@ -208,10 +233,10 @@ class SortedSums {
                               .prefetches = is_prefetched(entries_.size * grads_.row_bytes()),
                               .streams = streams};
     const ElemLoops& loops = elem_loops(grads_.dtype);
-    std::vector<std::vector<LongRun>> long_runs(shares_.size());
+    PerShare<std::vector<LongRun>> long_runs(shares_.size());
     for_each_share(num_shares, [&](std::int64_t s) {
       SumShare& share = shares_[static_cast<std::size_t>(s)];
-      share.scratch = static_cast<char*>(scratch.get()) + s * sum_bytes;
+      share.scratch = scratch.get() + s * sum_bytes;
       with_long_runs(share, long_runs[static_cast<std::size_t>(s)],
                      [&] { sum_share_of<Entry>(loops)(args, share); });
     });
@@ -235,7 +260,7 @@ class SortedSums {
     runs.resize(static_cast<std::size_t>(share.num_long_runs));
   }
 
-  static std::vector<LongRun> join(const std::vector<std::vector<LongRun>>& of_shares) {
+  static std::vector<LongRun> join(const PerShare<std::vector<LongRun>>& of_shares) {
     std::vector<LongRun> runs;
     for (const auto& of_share : of_shares) {
       runs.insert(runs.end(), of_share.begin(), of_share.end());
@@ -259,7 +284,7 @@ class SortedSums {
 
   const SortedEntries<Entry> entries_;
   const GradRows& grads_;
-  std::vector<SumShare> shares_;
+  PerShare<SumShare> shares_;
 };
 
 }  // namespace
