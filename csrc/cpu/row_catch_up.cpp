@@ -48,8 +48,11 @@ bool has_weight_decay(const StepNumbers& numbers) {
 class StepTables {
  public:
   StepTables(StepRule rule, const std::vector<StepNumbers>& history, std::int64_t first_step,
-             std::int64_t last_step, bool has_state, bool is_amsgrad)
-      : rule_(rule), is_amsgrad_(is_amsgrad), first_step_(first_step) {
+             std::int64_t last_step, const ops::StepTarget& target)
+      : rule_(rule),
+        is_double_(target.weight.scalar_type() == at::kDouble),
+        is_amsgrad_(target.state.size() == 3),
+        first_step_(first_step) {
     std::size_t line = 0;
     for (std::int64_t step = first_step; step <= last_step; ++step) {
       while (line + 1 < history.size() && history[line + 1].step <= static_cast<double>(step)) {
@@ -57,7 +60,7 @@ class StepTables {
       }
       steps_.push_back(history[line]);
     }
-    how_ = choose(has_state);
+    how_ = choose(!target.state.empty());
     if (how_ == CatchUp::kScale || how_ == CatchUp::kLinear) {
       fill_linear();
     } else if (how_ == CatchUp::kReplayUntilStill) {
@@ -104,10 +107,20 @@ class StepTables {
     }
   }
 
+  // A factor as the steps themselves have it: of one that is near to 1, the error of its rounding
+  // grows with every step, and a dense optimizer has it, too.
+  [[nodiscard]] double rounded(double factor) const {
+    return is_double_ ? factor : static_cast<double>(static_cast<float>(factor));
+  }
+
+  [[nodiscard]] double decay_of(const StepNumbers& numbers) const {
+    return has_decay(numbers) ? rounded(1 - numbers.lr * numbers.weight_decay) : 1;
+  }
+
   // A step of SGD with gradient zero, as a matrix.
   [[nodiscard]] LinearSteps matrix(std::size_t i) const {
     const StepNumbers& n = steps_[i];
-    const double decay = has_decay(n) ? 1 - n.lr * n.weight_decay : 1;
+    const double decay = decay_of(n);
     if (how_ == CatchUp::kScale && rule_ == StepRule::kAdagrad) {
       return {decay, 0, 0, 1};
     }
@@ -159,13 +172,14 @@ class StepTables {
       rest_[i] = {.largest_step_size = shrinks(i)
                                            ? std::max(later.largest_step_size, std::abs(step_size))
                                            : std::numeric_limits<double>::infinity(),
-                  .decay = later.decay * (has_decay(n) ? 1 - n.lr * n.weight_decay : 1),
-                  .beta1 = later.beta1 * n.beta1,
-                  .beta2 = later.beta2 * n.beta2};
+                  .decay = later.decay * decay_of(n),
+                  .beta1 = later.beta1 * rounded(n.beta1),
+                  .beta2 = later.beta2 * rounded(n.beta2)};
     }
   }
 
   const StepRule rule_;
+  const bool is_double_;
   const bool is_amsgrad_;
   const std::int64_t first_step_;
   std::vector<StepNumbers> steps_;
@@ -211,8 +225,7 @@ void catch_up(const char* op, const ops::StepTarget& target, StepRule rule,
   TORCH_CHECK_VALUE(history.front().step <= static_cast<double>(smallest + 1), op,
                     ": history must begin with step ", smallest + 1,
                     ", the first that a row has missed, got ", history.front().step);
-  const StepTables tables(rule, history, smallest + 1, last_step, table.num_states > 0,
-                          table.num_states == 3);
+  const StepTables tables(rule, history, smallest + 1, last_step, target);
   const at::ScalarType type = target.weight.scalar_type();
   CatchUpArgs args{.table = table,
                    .rule = rule,

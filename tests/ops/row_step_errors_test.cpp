@@ -298,6 +298,35 @@ INSTANTIATE_TEST_SUITE_P(Target, BadSteps, ::testing::ValuesIn(bad_targets()), s
 INSTANTIATE_TEST_SUITE_P(Gradient, BadSteps, ::testing::ValuesIn(bad_gradients()), step_name);
 INSTANTIATE_TEST_SUITE_P(CatchUp, BadSteps, ::testing::ValuesIn(bad_catch_ups()), step_name);
 
+TEST(StepsAndAutograd, RefuseATableThatIsBeingTrained) {
+  Inputs in;
+  in.table.weight.requires_grad_();
+  try {
+    in.row_step();
+    ADD_FAILURE() << "no error was thrown";
+  } catch (const c10::Error& error) {
+    EXPECT_STREQ(error.what_without_backtrace(),
+                 "rowlane::row_step_: weight requires a gradient, which a step in place doesn't "
+                 "have; call it under torch::NoGradGuard");
+  }
+  const torch::NoGradGuard no_grad;
+  in.row_step();
+  EXPECT_TRUE(in.table.weight.requires_grad());
+}
+
+TEST(StepsAndAutograd, CountAsChanges) {
+  const auto version = [](const torch::Tensor& tensor) {
+    return tensor.unsafeGetTensorImpl()->version_counter().current_version();
+  };
+  const Inputs in;
+  in.row_step();
+  in.embedding_step();
+  in.catch_up();
+  EXPECT_EQ(version(in.table.weight), 3);
+  EXPECT_EQ(version(in.table.state[0]), 3);
+  EXPECT_EQ(version(in.table.state[1]), 3);
+}
+
 TEST(StepsWithoutData, AreCheckedAlone) {
   Inputs in;
   in.table = in.table.to(torch::kMeta);
