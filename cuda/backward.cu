@@ -3,6 +3,7 @@
 #include "cuda/policy.h"
 #include "cuda/scatter_atomic.h"
 #include "cuda/segment_reduce.h"
+#include "cuda/segment_step.h"
 #include "cuda/simt/runtime.cuh"
 #include "cuda/small_backward.h"
 
@@ -51,22 +52,24 @@ Status backward_sorted(const BackwardArgs& args, const BackwardPolicy& policy, S
                      .report = args.report};
   place_in_workspace(plan.sort, args.workspace, &sort);
   ROWLANE_RETURN_IF_ERROR(sort_pairs(sort, stream));
-  return segment_reduce({.keys = sort.keys,
-                         .positions = sort.positions,
-                         .wide_pairs = policy.pairs.wide,
-                         .grad_output = args.grad_output,
-                         .grad_row_stride = row_stride(problem),
-                         .target = problem.target,
-                         .rows_out = args.rows_out,
-                         .row_numbers = args.row_numbers,
-                         .num_slots = args.num_slots,
-                         .workspace = static_cast<char*>(args.workspace) + plan.segments,
-                         .num_indices = problem.num_indices,
-                         .num_rows = problem.num_rows,
-                         .dim = problem.dim,
-                         .elem_type = problem.elem_type,
-                         .scale_by_count = problem.scale_by_count},
-                        policy.segments, stream);
+  const SegmentReduceArgs reduce{.keys = sort.keys,
+                                 .positions = sort.positions,
+                                 .wide_pairs = policy.pairs.wide,
+                                 .grad_output = args.grad_output,
+                                 .grad_row_stride = row_stride(problem),
+                                 .target = problem.target,
+                                 .rows_out = args.rows_out,
+                                 .row_numbers = args.row_numbers,
+                                 .num_slots = args.num_slots,
+                                 .workspace = static_cast<char*>(args.workspace) + plan.segments,
+                                 .num_indices = problem.num_indices,
+                                 .num_rows = problem.num_rows,
+                                 .dim = problem.dim,
+                                 .elem_type = problem.elem_type,
+                                 .scale_by_count = problem.scale_by_count};
+  return problem.target == RowTarget::kStep
+             ? segment_step(reduce, *args.step, policy.segments, stream)
+             : segment_reduce(reduce, policy.segments, stream);
 }
 
 Status backward_small(const BackwardArgs& args, const BackwardPolicy& policy, Stream stream) {
@@ -103,6 +106,9 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
     if (problem.target == RowTarget::kCompact || problem.scale_by_count) {
       return Status::error(
           "the atomic algorithm makes neither row gradients nor gradients scaled by frequency");
+    }
+    if (problem.target == RowTarget::kStep) {
+      return Status::error("the atomic algorithm takes no steps");
     }
     policy->algorithm = BackwardAlgorithm::kAtomic;
     return {};

@@ -9,6 +9,7 @@
 #include "simt/stream.h"
 #include "sort_pairs.h"
 #include "status.h"
+#include "step_rule.h"
 #include "tuning.h"
 #include "types.h"
 
@@ -20,8 +21,8 @@ struct BackwardProblem {
   std::int64_t num_indices = 0;
   std::int64_t padding_row = -1;      // its gradient is zero; -1 for none
   std::int64_t grad_row_stride = -1;  // elements from row to row of grad_output; -1 for dim
-  // The addresses of grad_output and rows_out or-ed together: 0 stands for any that are multiples
-  // of 16 bytes.
+  // The addresses of grad_output and rows_out, or of kStep step_address_bits(), or-ed together: 0
+  // stands for any that are multiples of 16 bytes.
   std::uint64_t address_bits = 0;
   RowTarget target = RowTarget::kDense;
   bool scale_by_count = false;  // divides a row's sum by how often the row was looked up
@@ -74,6 +75,7 @@ struct BackwardArgs {
                                         // num_slots says
   std::int64_t* row_numbers = nullptr;  // out, kCompact: [min(num_rows, num_indices)]
   std::int64_t* num_slots = nullptr;    // out, kCompact: [1], how many rows have an index
+  const RowStep* step = nullptr;        // kStep: as segment_step() takes it
   void* workspace = nullptr;            // BackwardWorkspace::total_bytes, 256-byte aligned
   IndexReport* report = nullptr;        // of indices out of range; null: they are not reported
 };

@@ -267,6 +267,13 @@ struct BlockReduce {
     }
   }
 
+  static ROWLANE_DEVICE void copy(const Sum& from, Sum& to) {
+    ROWLANE_UNROLL
+    for (int e = 0; e < kElems; ++e) {
+      to[e] = from[e];
+    }
+  }
+
   // Finishes the rows before `row`.
   ROWLANE_DEVICE void advance(Walk& walk, KeyT row, Sum& sum) const {
     while (walk.row < row) {
@@ -307,6 +314,63 @@ struct BlockReduce {
     }
   }
 
+  // sum_piece(), and advance() to end_row, for sinks whose stores are deferred: what is finished
+  // among kStepRowsInFlight gradient rows is handed over behind them.
+  ROWLANE_DEVICE void sum_deferring_piece(Walk& walk, int begin, int end, KeyT end_row,
+                                          Sum& sum) const {
+    static_assert(!Sink::kFillsEmptyRows && !Sink::kRanked);
+    // One step more, whose row is end_row.
+    for (int i = begin; i <= end; i += kStepRowsInFlight) {
+      simt::Vec<typename Source::Elem, kElems> grad[kStepRowsInFlight] = {};
+      ROWLANE_UNROLL
+      for (int k = 0; k < kStepRowsInFlight; ++k) {
+        if (is_active() && i + k < end && is_row(keys.load(i + k))) {
+          grad[k] = args.source.template load<kElems>(
+              static_cast<std::int64_t>(positions.load(i + k)), column());
+        }
+      }
+      Sum finished[kStepRowsInFlight] = {};
+      KeyT finished_row[kStepRowsInFlight] = {};
+      std::uint32_t is_finished = 0;
+      ROWLANE_UNROLL
+      for (int k = 0; k < kStepRowsInFlight; ++k) {
+        if (i + k <= end) {
+          const KeyT row = i + k < end ? keys.load(i + k) : end_row;
+          if (walk.row < row) {
+            if (walk.is_head) {
+              walk.is_head = false;
+              put(heads(), simt::thread_id(), sum);
+            } else {
+              is_finished |= 1U << static_cast<unsigned>(k);
+              finished_row[k] = walk.row;
+              copy(sum, finished[k]);
+            }
+            clear(sum);
+            walk.row = row;
+          }
+          if (i + k < end && is_active() && is_row(row)) {
+            args.source.template add<kElems>(sum, grad[k]);
+          }
+        }
+      }
+      ROWLANE_NO_UNROLL
+      while (is_finished != 0) {
+        const int next = simt::ffs(is_finished) - 1;
+        is_finished &= is_finished - 1;
+        Walk done = walk;
+        Sum done_sum = {};
+        ROWLANE_UNROLL
+        for (int k = 0; k < kStepRowsInFlight; ++k) {
+          if (k == next) {
+            done.row = finished_row[k];
+            copy(finished[k], done_sum);
+          }
+        }
+        finish(done, done_sum);
+      }
+    }
+  }
+
   // Sums the share, with the whole block. keys and positions are in place.
   ROWLANE_DEVICE void run() const {
     const int thread = simt::thread_id();
@@ -333,8 +397,12 @@ struct BlockReduce {
     const Cut end = load_cut(worker() + 1);
     Walk walk = walk_from(begin);
     Sum sum = {};
-    sum_piece(walk, begin.item, end.item, sum);
-    advance(walk, static_cast<KeyT>(end.row), sum);
+    if constexpr (Sink::kDefersStores) {
+      sum_deferring_piece(walk, begin.item, end.item, static_cast<KeyT>(end.row), sum);
+    } else {
+      sum_piece(walk, begin.item, end.item, sum);
+      advance(walk, static_cast<KeyT>(end.row), sum);
+    }
 
     const bool has_head = begin.inside_run && !walk.is_head;
     if (!end.inside_run) {

@@ -73,10 +73,28 @@ inline constexpr int kSegmentRowsInFlight = 4;
 // eight sums, sums of doubles or 64-bit keys would spill there, 768 threads do: with four 16-byte
 // loads each they have 48 KiB under way, and an H100 needs 7 KiB per SM to hide 273 ns.
 inline constexpr int kSegmentBlocksPerSm = 4;
-constexpr int segment_blocks_per_sm(int elems, int accum_bytes, int key_bytes) {
+// A step has weights and states in registers, too.
+constexpr int segment_blocks_per_sm(int elems, int accum_bytes, int key_bytes, bool is_step) {
+  if (is_step) {
+    return accum_bytes == 8 ? kSegmentBlocksPerSm - 2 : kSegmentBlocksPerSm - 1;
+  }
   return elems >= 8 || accum_bytes == 8 || key_bytes == 8 ? kSegmentBlocksPerSm - 1
                                                           : kSegmentBlocksPerSm;
 }
+
+// The most elements of a row that a thread of the segment reduce steps, and gradient rows that a
+// worker then has under way: weights, states, sums and the sums that wait for their step are in
+// registers together. 768 threads with two 16-byte loads each have 24 KiB per SM under way.
+inline constexpr int kStepElems = 4;
+inline constexpr int kStepRowsInFlight = 2;
+
+// Blocks of the step of rows on an SM: as of the segment reduce.
+constexpr int row_step_blocks_per_sm(int elems, int elem_bytes) {
+  return elems >= 8 || elem_bytes == 8 ? kSegmentBlocksPerSm - 1 : kSegmentBlocksPerSm;
+}
+
+// Blocks of the catch-up on an SM: what is replayed, and its scalars in double, are in registers.
+inline constexpr int kCatchUpBlocksPerSm = 2;
 
 // Blocks that a segment reduce is split into: two full waves of an H100. The number is the same for
 // every device, so that a sum has the same bits on all of them.

@@ -1,5 +1,5 @@
-// The random bits of stochastic rounding: the same for the CPU and for device code, and a function
-// of the seed and the place alone, so that a step can be replayed.
+// Stochastic rounding: the same for the CPU and for device code, and a function of the number, the
+// seed and the place alone, so that a step can be replayed.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,34 @@ ROWLANE_ROUNDING std::uint32_t rounding_bits(std::uint32_t key, std::uint32_t co
   x = (x ^ (x >> 16U)) * 0x7feb352dU;
   x = (x ^ (x >> 15U)) * 0x846ca68bU;
   return x ^ (x >> 16U);
+}
+
+// Drops the last kDropped bits of a finite number: away from zero with the probability that they,
+// as a fraction, stand for, toward zero otherwise.
+template <int kDropped>
+ROWLANE_ROUNDING float drop_bits_at_random(float x, std::uint32_t random) {
+  const auto bits = __builtin_bit_cast(std::uint32_t, x);
+  if ((bits & 0x7f800000U) == 0x7f800000U) {
+    return x;  // an infinity or a NaN
+  }
+  const std::uint32_t sum = bits + (random >> (32 - kDropped));
+  return __builtin_bit_cast(float, sum >> kDropped << kDropped);
+}
+
+// x rounded to one of the two bfloat16 next to it, so that the mean over `random` is x.
+ROWLANE_ROUNDING float round_to_bfloat16_at_random(float x, std::uint32_t random) {
+  return drop_bits_at_random<16>(x, random);
+}
+
+// The same for half. Below its smallest normal number the spacing stays what it is just above:
+// adding that number brings the bits that half lacks where those of larger numbers are.
+ROWLANE_ROUNDING float round_to_half_at_random(float x, std::uint32_t random) {
+  constexpr std::uint32_t kSign = 0x80000000U;
+  const auto bits = __builtin_bit_cast(std::uint32_t, x);
+  const auto magnitude = __builtin_bit_cast(float, bits & ~kSign);
+  const float shift = magnitude < 0x1p-14F ? 0x1p-14F : 0.F;
+  const float rounded = drop_bits_at_random<13>(magnitude + shift, random) - shift;
+  return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, rounded) | (bits & kSign));
 }
 
 }  // namespace rowlane::kernels

@@ -8,6 +8,8 @@
 //   kIsPlain                        finished slots are nothing but consecutive rows of memory, from
 //                                   slots() on, so that narrow rows can be gathered in shared
 //                                   memory and stored together
+//   kDefersStores                   store() is long code, so that rows are finished in a loop of
+//                                   their own, which the kernel has once
 //   void store<kElems>(slot, row, column, sum)
 //                                   called once per element of a row; may change sum
 //   void store_row_number(slot, row, column)
@@ -35,6 +37,7 @@ struct DenseRowSink {
   static constexpr bool kFillsEmptyRows = true;
   static constexpr bool kRanked = false;
   static constexpr bool kIsPlain = true;
+  static constexpr bool kDefersStores = false;
 
   ElemT* __restrict__ grad_table;  // [num_rows, dim]
   std::int64_t dim;
@@ -54,6 +57,7 @@ struct AddingRowSink {
   static constexpr bool kFillsEmptyRows = false;
   static constexpr bool kRanked = false;
   static constexpr bool kIsPlain = false;
+  static constexpr bool kDefersStores = false;
 
   ElemT* __restrict__ grad_table;  // [num_rows, dim]
   std::int64_t dim;
@@ -78,6 +82,7 @@ struct CompactRowSink {
   static constexpr bool kFillsEmptyRows = false;
   static constexpr bool kRanked = true;
   static constexpr bool kIsPlain = true;
+  static constexpr bool kDefersStores = false;
 
   std::int64_t* __restrict__ rows;  // [capacity]
   ElemT* __restrict__ values;       // [capacity, dim]

@@ -102,8 +102,8 @@ __global__ void __launch_bounds__(kBlockThreads)
 // it finishes, its partials and its edges.
 template <typename Source, typename Sink, int kElems, typename KeyT>
 __global__ void __launch_bounds__(
-    kBlockThreads,
-    segment_blocks_per_sm(kElems, int{sizeof(simt::Accum<typename Sink::Elem>)}, int{sizeof(KeyT)}))
+    kBlockThreads, segment_blocks_per_sm(kElems, int{sizeof(simt::Accum<typename Sink::Elem>)},
+                                         int{sizeof(KeyT)}, Sink::kDefersStores))
     segment_reduce_kernel(SegmentReduceKernelArgs<Source, Sink, KeyT> args) {
   using Elem = Sink::Elem;
   const int thread = simt::thread_id();

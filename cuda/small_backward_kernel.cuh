@@ -64,7 +64,8 @@ ROWLANE_DEVICE void sort_entries(simt::Shared<std::uint32_t> entries, int count)
 // written by one thread, and each sum is in the order of the list.
 template <typename Source, typename Sink, int kElems>
 __global__ void __launch_bounds__(
-    kBlockThreads, segment_blocks_per_sm(kElems, int{sizeof(simt::Accum<typename Sink::Elem>)}, 4))
+    kBlockThreads, segment_blocks_per_sm(kElems, int{sizeof(simt::Accum<typename Sink::Elem>)}, 4,
+                                         /*is_step=*/false))
     small_backward_kernel(SmallBackwardKernelArgs<Source, Sink> args) {
   constexpr int kWarps = kBlockThreads / simt::kWarpSize;
   const auto kept = simt::shared<struct Kept, int, kWarps>();

@@ -28,6 +28,7 @@ enum class RowTarget : std::uint8_t {
   kDense,    // a table that is overwritten: sums, and zeros for the rows without an index
   kAdd,      // a table that they are added to
   kCompact,  // the row gradient: the rows that have an index, ascending, and their sums
+  kStep,     // nowhere: an optimizer's step of the rows that have an index uses them up
 };
 
 // Sums are accumulated in double for double and in float for everything else.

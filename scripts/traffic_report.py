@@ -19,6 +19,8 @@ STYLES = {
     ("backward_dense", "small"): ("Rowlane backward, small", "#2c6fbb", "^"),
     ("backward_dense", "atomic"): ("Rowlane backward, atomic", "#8cc63f", "P"),
     ("backward_rows", "sorted"): ("Rowlane row gradient", "#7d5ba6", "v"),
+    ("step_sgd", "fused"): ("Rowlane fused SGD", "#c2508f", "<"),
+    ("step_adam", "fused"): ("Rowlane fused Adam", "#5a6472", ">"),
     ("forward", "torch"): ("torch forward, by formula", "#b0862c", "|"),
     ("backward_dense", "torch"): ("torch backward, by formula", "#d9822b", "s"),
     ("backward_dense", "cuembed"): ("cuEmbed backward, by formula", "#c0504d", "X"),
@@ -26,7 +28,8 @@ STYLES = {
 }
 PEERS = ("torch", "cuembed", "liger")
 OPS = {"forward": "forward", "backward_dense": "backward, dense gradient",
-       "backward_rows": "backward, row gradient"}
+       "backward_rows": "backward, row gradient", "step_sgd": "fused SGD",
+       "step_adam": "fused Adam"}
 
 
 class Problem(report.Problem):

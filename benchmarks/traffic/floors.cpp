@@ -59,6 +59,11 @@ std::int64_t row_gradient_floor_bytes(const TrafficProblem& problem) {
          problem.num_indices() * problem.index_bytes() + num_distinct * kRowNumberBytes;
 }
 
+std::int64_t step_floor_bytes(const TrafficProblem& problem, std::int64_t row_bytes) {
+  return problem.num_indices() * (problem.row_bytes() + problem.index_bytes()) +
+         2 * count_row_use(problem).num_distinct * row_bytes;
+}
+
 std::int64_t sort_floor_bytes(const TrafficProblem& problem) {
   constexpr std::int64_t kKeyBytes = 4;
   constexpr std::int64_t kPairBytes = 8;

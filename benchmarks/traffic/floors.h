@@ -25,6 +25,10 @@ std::int64_t backward_floor_bytes(const TrafficProblem& problem);
 // N gradient rows and N indices read, the sum and the number of each row that has an index written.
 std::int64_t row_gradient_floor_bytes(const TrafficProblem& problem);
 
+// N gradient rows and N indices read, and of each row that has an index row_bytes read and written:
+// its weights, and what the optimizer keeps for them.
+std::int64_t step_floor_bytes(const TrafficProblem& problem, std::int64_t row_bytes);
+
 // A radix sort of (row, position) pairs of 32 bits each, with 8 bits per pass over the bits that a
 // row number needs: N * 4 for the histogram, and N * 16 for each pass. A list that one block sorts
 // is read and written once.

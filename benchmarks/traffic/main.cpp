@@ -7,6 +7,7 @@
 #include <iostream>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "cuda/simt/emulated/options.h"
 #include "format.h"
@@ -135,6 +136,16 @@ TrafficReport run_problem(const Workload& workload, const Problem& problem, cons
                          .counted = meter.row_gradient(),
                          .torch_algorithm = {},
                          .torch = {}});
+  for (const auto& [op, rule] : {std::pair("step_sgd", kernels::StepRule::kSgd),
+                                 std::pair("step_adam", kernels::StepRule::kAdam)}) {
+    step(op);
+    report.rows.push_back({.op = op,
+                           .algorithm = "fused",
+                           .is_auto = true,
+                           .counted = meter.step(rule),
+                           .torch_algorithm = {},
+                           .torch = {}});
+  }
   return report;
 }
 

@@ -12,8 +12,9 @@
 namespace rowlane::bench {
 
 struct TrafficRow {
-  std::string op;         // "forward", "backward_dense", "backward_rows"
-  std::string algorithm;  // "gather", "sorted", "small", "atomic"
+  // "forward", "backward_dense", "backward_rows", "step_sgd", "step_adam"
+  std::string op;
+  std::string algorithm;  // "gather", "sorted", "small", "atomic", "fused"
   bool is_auto = false;   // what Rowlane chooses
   Traffic counted;
   std::string torch_algorithm;

@@ -38,6 +38,9 @@ std::string name_of(const TrafficRow& row) {
   if (row.op == "forward") {
     return row.op;
   }
+  if (row.algorithm == "fused") {
+    return row.op == "step_sgd" ? "fused SGD" : "fused Adam";
+  }
   return row.op == "backward_rows" ? "row gradient" : "backward " + row.algorithm;
 }
 
@@ -104,7 +107,8 @@ of what their algorithms do; their times are modelled by the same roofline.
   read, write  bytes between DRAM and the L2
   of floor     both over the fewest possible: of a gather, the same look-ups by an ideal kernel
                through the same L2; of a gradient, every gradient row and index read and the
-               table, or the rows that have an index, written once; plus the sort where there is one
+               table, or the rows that have an index, written once; of a fused step, the same read
+               and those rows, with what Adam keeps, read and written; plus the sort where there is one
   sectors      bytes that threads asked for, of the 32-byte sectors that they touched
   chain        the most atomic additions to one address
 )";
@@ -157,7 +161,7 @@ void TrafficTable::print_summary(const std::vector<TrafficReport>& reports) cons
        << pad_left("torch's, by formula", kWidth) << pad_left("modelled speed-up", kWidth)
        << pad_left("problems", 10) << "\n";
   for (const char* const name : {"forward", "backward *", "backward sorted", "backward small",
-                                 "backward atomic", "row gradient"}) {
+                                 "backward atomic", "row gradient", "fused SGD", "fused Adam"}) {
     Mean own;
     Mean torch;
     Mean speed_up;

@@ -27,6 +27,10 @@ void fill_indices(void* to, const std::vector<std::int64_t>& indices) {
                  [](std::int64_t index) { return static_cast<IndexT>(index); });
 }
 
+using DeviceBytes = std::unique_ptr<void, decltype(&emulated::device_free)>;
+
+DeviceBytes allocate(std::int64_t bytes) { return {device_bytes(bytes), &emulated::device_free}; }
+
 void check(const kernels::Status& status) {
   if (!status.ok()) {
     throw std::runtime_error(status.message());
@@ -113,10 +117,6 @@ Traffic TrafficMeter::measure_backward(const kernels::BackwardProblem& problem,
                                        kernels::BackwardRequest request,
                                        const kernels::Tuning& tuning,
                                        std::int64_t floor_bytes) const {
-  const auto allocate = [](std::int64_t bytes) {
-    return std::unique_ptr<void, decltype(&emulated::device_free)>(device_bytes(bytes),
-                                                                   &emulated::device_free);
-  };
   kernels::BackwardPolicy policy;
   kernels::BackwardWorkspace plan;
   check(select_backward_policy(problem, request, &policy, tuning));
@@ -156,6 +156,36 @@ Traffic TrafficMeter::backward(kernels::BackwardRequest request,
 Traffic TrafficMeter::row_gradient() const {
   return measure_backward(backward_problem(kernels::RowTarget::kCompact),
                           kernels::BackwardRequest::kAuto, {}, row_gradient_floor_bytes(problem_));
+}
+
+Traffic TrafficMeter::step(kernels::StepRule rule) const {
+  constexpr std::int64_t kStateBytes = 4;
+  const std::int64_t num_states = rule == kernels::StepRule::kAdam ? 2 : 0;
+  const std::int64_t state_bytes = problem_.num_rows * problem_.dim * kStateBytes;
+  const DeviceBytes first = allocate(num_states > 0 ? state_bytes : 0);
+  const DeviceBytes second = allocate(num_states > 1 ? state_bytes : 0);
+  const kernels::RowStep step{.target = {.weight = table_,
+                                         .num_rows = problem_.num_rows,
+                                         .dim = problem_.dim,
+                                         .elem_type = problem_.elem_type,
+                                         .states = {num_states > 0 ? first.get() : nullptr,
+                                                    num_states > 1 ? second.get() : nullptr},
+                                         .states_are_float = true},
+                              .rule = rule,
+                              .numbers = {.lr = 0.1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}};
+  kernels::BackwardStepPlan plan;
+  check(plan_backward_step(backward_problem(kernels::RowTarget::kStep), step, &plan));
+  const DeviceBytes workspace = allocate(plan.total_bytes);
+  return measure_call(
+      [&] {
+        return kernels::backward_step({.step = step,
+                                       .grad_output = output_,
+                                       .indices = indices_,
+                                       .workspace = workspace.get()},
+                                      plan, nullptr);
+      },
+      step_floor_bytes(problem_, problem_.row_bytes() + num_states * problem_.dim * kStateBytes) +
+          sort_floor_bytes(problem_));
 }
 
 }  // namespace rowlane::bench

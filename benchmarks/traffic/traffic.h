@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/backward.h"
+#include "cuda/backward_step.h"
 #include "cuda/simt/emulated/counts.h"
 #include "cuda/types.h"
 
@@ -73,6 +74,9 @@ class TrafficMeter {
                                  const kernels::Tuning& tuning = {}) const;
   // The row gradient: sorted, as kAuto makes it.
   [[nodiscard]] Traffic row_gradient() const;
+  // An optimizer's step by the gradients of the look-ups, fused: no gradient of the table. kSgd has
+  // no momentum; what kAdam keeps is float, and no row has a step of its own.
+  [[nodiscard]] Traffic step(kernels::StepRule rule) const;
 
  private:
   [[nodiscard]] kernels::BackwardProblem backward_problem(kernels::RowTarget target) const;

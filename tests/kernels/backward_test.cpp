@@ -15,11 +15,13 @@
 #include "cuda/simt/simt.cuh"
 #include "tests/kernels/device_array.h"
 #include "tests/kernels/schedules.h"
+#include "tests/kernels/sparse_array.h"
 
 namespace rowlane::kernels {
 namespace {
 
 using simt::DeviceArray;
+using simt::SparseArray;
 using testing::CheckedSchedule;
 using testing::kSchedules;
 using testing::Schedule;
@@ -378,26 +380,6 @@ TEST(SortedBackward, SumsAMillionRepeatsToTwentyBits) {
   EXPECT_EQ(simt::to_accum(gradient(problem, BackwardRequest::kSorted, short_grad)[1]),
             simt::to_accum(simt::from_accum<simt::bfloat16>(static_cast<float>(exact))));
 }
-
-// Memory that is reserved, but only where it is touched backed by pages.
-class SparseArray {
- public:
-  explicit SparseArray(std::int64_t bytes) {
-    const simt::emulated::ScopedOptions options;
-    options->poison = false;
-    data_ = simt::emulated::device_alloc(bytes);
-  }
-  ~SparseArray() { simt::emulated::device_free(data_); }
-  SparseArray(const SparseArray&) = delete;
-  SparseArray& operator=(const SparseArray&) = delete;
-  template <typename T>
-  [[nodiscard]] T* data() const {
-    return static_cast<T*>(data_);
-  }
-
- private:
-  void* data_;
-};
 
 TEST(SortedBackward, ReachesBeyondTwoToTheThirtyOneElements) {
 #ifdef __SANITIZE_ADDRESS__

@@ -29,6 +29,9 @@ constexpr double kNarrowSortedTimesFloor = 1.15;
 constexpr double kSmallTimesFloor = 1.02;
 constexpr double kWideRowsTimesFloor = 1.05;
 constexpr double kNarrowRowsTimesFloor = 1.20;
+constexpr double kStepTimesFloor = 1.10;
+// Of rows in bfloat16 that share their sectors with rows which take no step.
+constexpr double kNarrowStepTimesFloor = 1.25;
 
 std::string as_budget(const Traffic& traffic) {
   char text[128];
@@ -118,6 +121,20 @@ TEST_P(TrafficBudget, RowGradientIsKept) {
   const Traffic traffic = meter_.row_gradient();
   expect_within(what("row gradient"), traffic, *GetParam().rows);
   EXPECT_LE(traffic.times_floor(), is_wide() ? kWideRowsTimesFloor : kNarrowRowsTimesFloor);
+}
+
+TEST_P(TrafficBudget, FusedStepIsKept) {
+  if (!GetParam().sgd) {
+    GTEST_SKIP() << "forward only";
+  }
+  const bool is_short = problem_.row_bytes() < kSectorBytes && problem_.elem_type == kBFloat16;
+  const double most = is_short ? kNarrowStepTimesFloor : kStepTimesFloor;
+  const Traffic sgd = meter_.step(StepRule::kSgd);
+  expect_within(what("fused SGD"), sgd, *GetParam().sgd);
+  EXPECT_LE(sgd.times_floor(), most);
+  const Traffic adam = meter_.step(StepRule::kAdam);
+  expect_within(what("fused Adam"), adam, *GetParam().adam);
+  EXPECT_LE(adam.times_floor(), most);
 }
 
 TEST_P(TrafficBudget, AtomicBackwardIsKept) {

@@ -84,6 +84,25 @@ def element(template):
     return template.partition("<")[2].removesuffix(">")
 
 
+def stepped(elem, elems):
+    """Weights and states of a row, of either width, and the number of its step."""
+    elem_bytes = SIZES[elem]
+    widths = {elem_bytes * int(elems), min(max(elem_bytes, 4) * int(elems), 16)}
+    return {f"ld.global {width}" for width in widths} | {store(width) for width in widths | {8}}
+
+
+def row_step(arch, elem, elems):
+    # Rows and their number, gradients; a row's own step and state.
+    return REPORT | stepped(elem, elems) | {
+        read_only(8), read_hinted(arch, SIZES[elem] * int(elems)), "ld.global 8",
+        f"ld.global {max(SIZES[elem], 4)}", store(max(SIZES[elem], 4))}
+
+
+def row_catch_up(_, elem, elems, key):
+    # Keys, numbers of the steps; a row's own step.
+    return stepped(elem, elems) | {read_only(SIZES[key]), read_only(8), read_only(4), "ld.global 8"}
+
+
 def segment_reduce(arch, source, sink, elems, key):
     elem = element(sink)
     elem_bytes = SIZES[elem]
@@ -92,6 +111,8 @@ def segment_reduce(arch, source, sink, elems, key):
     # Keys, positions, gradient rows; finished rows, partial sums, what crosses the share's edges.
     accesses = {read_only(SIZES[key]), read_hinted(arch, row_bytes), store(row_bytes),
                 store(min(accum_bytes * int(elems), 16)), store(8)}
+    if sink.startswith("StepRowSink"):
+        return accesses | stepped(elem, elems)
     if sink.startswith("AddingRowSink"):
         accesses.add(f"ld.global {row_bytes}")
     else:
@@ -113,6 +134,8 @@ def small_backward(arch, source, sink, elems):
 def segment_combine(_, source, sink, key):
     elem_bytes = SIZES[element(sink)]
     accesses = {read_only(8), read_only(max(elem_bytes, 4)), store(elem_bytes)}
+    if sink.startswith("StepRowSink"):
+        return accesses | stepped(element(sink), 1)
     if sink.startswith("AddingRowSink"):
         accesses.add(f"ld.global {elem_bytes}")
     if sink.startswith("CompactRowSink"):
@@ -160,6 +183,8 @@ EXPECTED = {
     "gather_kernel": gather,
     "make_pairs_kernel": make_pairs,
     "renorm_kernel": renorm,
+    "row_catch_up_kernel": row_catch_up,
+    "row_step_kernel": row_step,
     "scatter_atomic_kernel": scatter_atomic,
     "scatter_pairs_kernel": scatter_pairs,
     "segment_combine_kernel": segment_combine,

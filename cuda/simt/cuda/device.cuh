@@ -13,6 +13,7 @@
 
 #define ROWLANE_DEVICE __device__ __forceinline__
 #define ROWLANE_UNROLL _Pragma("unroll")
+#define ROWLANE_NO_UNROLL _Pragma("unroll 1")
 
 namespace rowlane::simt {
 

@@ -9,3 +9,4 @@
 
 #define ROWLANE_DEVICE inline __attribute__((always_inline))
 #define ROWLANE_UNROLL
+#define ROWLANE_NO_UNROLL

@@ -1,0 +1,192 @@
+// Steps of optimizers on rows by device code: tensors to raw pointers, statuses to exceptions.
+#include "csrc/ops/row_step.h"
+
+#include <ATen/ops/empty.h>
+#include <c10/core/DeviceGuard.h>
+#include <torch/library.h>
+
+#include <cstring>
+#include <vector>
+
+#include "csrc/device/convert.h"
+#include "csrc/device/index_errors.h"
+#include "csrc/device/stream.h"
+#include "csrc/device/tuning.h"
+#include "csrc/ops/grad_rows.h"
+#include "cuda/backward_step.h"
+#include "cuda/row_catch_up.h"
+#include "cuda/row_step.h"
+
+namespace rowlane::device {
+namespace {
+
+kernels::StepRule step_rule(ops::StepRule rule) {
+  switch (rule) {
+    case ops::StepRule::kSgd:
+      return kernels::StepRule::kSgd;
+    case ops::StepRule::kAdagrad:
+      return kernels::StepRule::kAdagrad;
+    case ops::StepRule::kRowWiseAdagrad:
+      return kernels::StepRule::kRowWiseAdagrad;
+    case ops::StepRule::kAdam:
+      return kernels::StepRule::kAdam;
+    case ops::StepRule::kSparseAdam:
+      return kernels::StepRule::kSparseAdam;
+    case ops::StepRule::kPartialRowWiseAdam:
+      return kernels::StepRule::kPartialRowWiseAdam;
+    case ops::StepRule::kLamb:
+      break;
+  }
+  return kernels::StepRule::kLamb;
+}
+
+kernels::StepNumbers step_numbers(const ops::StepNumbers& numbers) {
+  return {.lr = numbers.lr,
+          .weight_decay = numbers.weight_decay,
+          .is_decoupled = numbers.is_decoupled != 0,
+          .beta1 = numbers.beta1,
+          .beta2 = numbers.beta2,
+          .eps = numbers.eps,
+          .is_nesterov = numbers.is_nesterov != 0,
+          .step = static_cast<std::int64_t>(numbers.step)};
+}
+
+kernels::RowStep make_step(const ops::StepTarget& target, ops::StepRule rule,
+                           const ops::StepNumbers& numbers) {
+  kernels::RowStep step{.target = {.weight = target.weight.mutable_data_ptr(),
+                                   .num_rows = target.weight.size(0),
+                                   .dim = target.weight.size(1),
+                                   .elem_type = elem_type(target.weight),
+                                   .states = {},
+                                   .states_are_float = !target.state.empty() &&
+                                                       target.state[0].scalar_type() == at::kFloat,
+                                   .counts_rows = target.counts_rows,
+                                   .rounds_at_random = target.seed.has_value(),
+                                   .seed = static_cast<std::uint64_t>(target.seed.value_or(0))},
+                        .rule = step_rule(rule),
+                        .numbers = step_numbers(numbers)};
+  for (std::size_t s = 0; s < target.state.size(); ++s) {
+    step.target.states[s] = target.state[s].mutable_data_ptr();
+  }
+  if (target.row_steps.defined()) {
+    step.target.row_steps = target.row_steps.mutable_data_ptr<std::int64_t>();
+  }
+  if (target.master.defined()) {
+    step.target.master = target.master.mutable_data_ptr<float>();
+  }
+  return step;
+}
+
+void row_step(const at::Tensor& weight, at::TensorList state,
+              const std::optional<at::Tensor>& row_steps, bool counts_rows,
+              const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
+              const at::Tensor& rows, const at::Tensor& values, std::string_view rule_name,
+              at::ArrayRef<double> number_list) {
+  constexpr const char* kOp = "rowlane::row_step_";
+  const ops::StepTarget target =
+      ops::step_target(weight, state, row_steps, counts_rows, master, seed);
+  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
+  const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
+  ops::check_row_step(kOp, target, rows, values, rule, numbers);
+  const c10::DeviceGuard guard(weight.device());
+  const IndexCheck check(kOp, weight.device());
+  const at::Tensor row_list = rows.contiguous();
+  const at::Tensor value_list = values.contiguous();
+  check_status(kOp, kernels::row_step({.step = make_step(target, rule, numbers),
+                                       .rows = row_list.const_data_ptr<std::int64_t>(),
+                                       .values = value_list.const_data_ptr(),
+                                       .max_slots = row_list.numel(),
+                                       .report = check.report()},
+                                      current_stream(weight.device())));
+  check.finish();
+}
+
+void embedding_step(const at::Tensor& weight, at::TensorList state,
+                    const std::optional<at::Tensor>& row_steps, bool counts_rows,
+                    const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
+                    const at::Tensor& grad_output, const at::Tensor& indices,
+                    std::string_view rule_name, at::ArrayRef<double> number_list,
+                    std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq) {
+  constexpr const char* kOp = "rowlane::embedding_step_";
+  const ops::StepTarget target =
+      ops::step_target(weight, state, row_steps, counts_rows, master, seed);
+  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
+  const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
+  ops::check_embedding_step(kOp, target, grad_output, indices, rule, numbers, padding_idx);
+  const kernels::RowStep step = make_step(target, rule, numbers);
+  const c10::DeviceGuard guard(weight.device());
+  const IndexCheck check(kOp, weight.device());
+  const auto [grad, grad_row_stride] = ops::grad_rows(grad_output);
+  const at::Tensor index_list = indices.contiguous();
+  const kernels::BackwardProblem problem{.num_rows = weight.size(0),
+                                         .dim = weight.size(1),
+                                         .num_indices = index_list.numel(),
+                                         .padding_row = padding_idx.value_or(-1),
+                                         .grad_row_stride = grad_row_stride,
+                                         .address_bits = address_bits(grad),
+                                         .scale_by_count = scale_grad_by_freq,
+                                         .elem_type = elem_type(weight),
+                                         .index_type = index_type(index_list)};
+  kernels::BackwardStepPlan plan;
+  check_status(kOp, kernels::plan_backward_step(problem, step, &plan, tuning(weight.device())));
+  const at::Tensor workspace = make_workspace(plan.total_bytes, weight);
+  check_status(kOp, kernels::backward_step({.step = step,
+                                            .grad_output = grad.const_data_ptr(),
+                                            .indices = index_list.const_data_ptr(),
+                                            .workspace = workspace.mutable_data_ptr(),
+                                            .report = check.report()},
+                                           plan, current_stream(weight.device())));
+  check.finish();
+}
+
+void row_catch_up(const at::Tensor& weight, at::TensorList state, const at::Tensor& row_steps,
+                  const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
+                  const std::optional<at::Tensor>& indices, std::string_view rule_name,
+                  const at::Tensor& history, std::int64_t last_step) {
+  constexpr const char* kOp = "rowlane::row_catch_up_";
+  const ops::StepTarget target =
+      ops::step_target(weight, state, row_steps, /*counts_rows=*/false, master, seed);
+  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
+  ops::check_row_catch_up(kOp, target, indices, rule, history, last_step);
+  std::vector<kernels::StepNumbers> numbers;
+  for (const ops::StepNumbers& line : ops::parse_history(kOp, history)) {
+    numbers.push_back(step_numbers(line));
+  }
+  const c10::DeviceGuard guard(weight.device());
+  const IndexCheck check(kOp, weight.device());
+  kernels::RowCatchUpArgs args{
+      .step = make_step(target, rule, {}), .last_step = last_step, .report = check.report()};
+  at::Tensor index_list;
+  if (indices) {
+    index_list = indices->contiguous();
+    args.indices = index_list.const_data_ptr();
+    args.index_type = index_type(index_list);
+    args.num_indices = index_list.numel();
+  }
+  const std::vector<kernels::CatchUpLine> lines =
+      kernels::catch_up_lines(args.step, numbers, last_step);
+  const auto line_bytes = static_cast<std::int64_t>(lines.size() * sizeof(kernels::CatchUpLine));
+  // From pinned memory the copy waits for nothing; torch keeps the memory until it is done.
+  const at::Tensor host_lines =
+      at::empty({line_bytes}, at::TensorOptions().dtype(at::kByte).pinned_memory(kPinned));
+  std::memcpy(host_lines.mutable_data_ptr(), lines.data(), static_cast<std::size_t>(line_bytes));
+  const at::Tensor device_lines = host_lines.to(weight.device(), at::kByte, /*non_blocking=*/true);
+  args.lines = static_cast<const kernels::CatchUpLine*>(device_lines.const_data_ptr());
+  args.num_lines = static_cast<std::int64_t>(lines.size());
+  std::int64_t workspace_bytes = 0;
+  check_status(kOp, kernels::row_catch_up_workspace_bytes(args, &workspace_bytes));
+  const at::Tensor workspace = make_workspace(workspace_bytes, weight);
+  args.workspace = workspace.mutable_data_ptr();
+  check_status(kOp, kernels::row_catch_up(args, current_stream(weight.device())));
+  check.finish();
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(rowlane, ROWLANE_DEVICE_KEY, m) {
+  m.impl("row_step_", &row_step);
+  m.impl("row_catch_up_", &row_catch_up);
+  m.impl("embedding_step_", &embedding_step);
+}
+
+}  // namespace rowlane::device
