@@ -1,4 +1,5 @@
 # make bench     compare with torch on this machine: table, JSON, plots     WORKLOADS=… DEVICE=cpu|cuda JSON=FILE ARGS=…
+#                WORKLOADS=step: whole training steps, beside torch's optimizers and FBGEMM
 # make bars      measure what the CPU backend promises, with pass or fail   JSON=FILE ARGS=…
 # make test      build everything and run all tests                         TESTS=REGEX
 # make traffic   count what the kernels move, on an emulated GPU            WORKLOADS=… DEVICE_MODEL=h100|a100|b200|l4 JSON=FILE
@@ -74,12 +75,23 @@ build/asan/build.ninja: $(SETUP)
 	@touch $@
 
 .PHONY: bench
+ifeq ($(WORKLOADS),step)
+bench: JSON = $(RESULTS)/step.json
+bench: $(BUILD)/build.ninja
+	@cmake --build $(BUILD) --target rowlane-step rowlane
+	@mkdir -p "$(dir $(JSON))" $(RESULTS)
+	@$(WITH_COMMIT) $(BUILD)/bin/rowlane-step --json $(RESULTS)/step-c++.json $(ARGS)
+	@ROWLANE_LIBRARY_DIR=$(BUILD)/lib \
+	  $(PYTHON) benchmarks/step/peers.py --json $(RESULTS)/step-python.json $(ARGS)
+	@$(PYTHON) scripts/step_report.py $(RESULTS)/step-c++.json $(RESULTS)/step-python.json --json "$(JSON)"
+else
 bench: $(BUILD)/build.ninja data
 	@cmake --build $(BUILD) --target rowlane-bench
 	@mkdir -p "$(dir $(JSON))"
 	@$(WITH_COMMIT) \
 	  $(BUILD)/bin/rowlane-bench --workload $(WORKLOADS) --device $(DEVICE) --json "$(JSON)" $(ARGS)
 	@$(PYTHON) scripts/report.py "$(JSON)"
+endif
 
 # Exits with an error when one is not met.
 .PHONY: bars

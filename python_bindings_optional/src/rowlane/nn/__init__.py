@@ -1,6 +1,6 @@
 """Modules and functions with the names and arguments that torch.nn has."""
 
-from . import functional
+from . import functional, utils
 from .embedding import Embedding
 
-__all__ = ["Embedding", "functional"]
+__all__ = ["Embedding", "functional", "utils"]

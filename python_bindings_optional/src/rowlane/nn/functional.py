@@ -34,8 +34,13 @@ def embedding(
                 f"{num_rows} rows")
         if padding_idx < 0:
             padding_idx += num_rows
+    _renorm(input, weight, max_norm, norm_type)
+    return torch.ops.rowlane.embedding(weight, input, padding_idx, scale_grad_by_freq, sparse,
+                                       row_gradient, algorithm)
+
+
+def _renorm(input: Tensor, weight: Tensor, max_norm: float | None, norm_type: float) -> None:
+    """Scales the rows of weight that input names, and whose norm is larger, to max_norm."""
     if max_norm is not None:
         with torch.no_grad():
             torch.ops.rowlane.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
-    return torch.ops.rowlane.embedding(weight, input, padding_idx, scale_grad_by_freq, sparse,
-                                       row_gradient, algorithm)

@@ -1,0 +1,163 @@
+// rowlane-step: whole training steps of a table, beside torch's modules and optimizers.
+#include <ATen/Parallel.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+
+#include "format.h"
+#include "json_document.h"
+#include "machine.h"
+#include "program.h"
+#include "progress.h"
+#include "step/measure.h"
+
+namespace rowlane::bench {
+namespace {
+
+constexpr const char* kProgram = "rowlane-step";
+
+struct CommandLine {
+  std::filesystem::path json_path;
+  double budget_s = 8.0;
+  int num_threads = 0;
+  bool is_quick = false;
+};
+
+Problem problem_of(std::int64_t num_rows, std::int64_t num_indices, IndexSource source) {
+  constexpr std::int64_t kDim = 128;
+  return {.num_rows = num_rows, .dim = kDim, .index_shape = {num_indices}, .indices = source};
+}
+
+class StepBenchmark {
+ public:
+  explicit StepBenchmark(const CommandLine& line)
+      : line_(line),
+        progress_(kProgram),
+        plan_{.budget_s = line.budget_s,
+              .is_quick = line.is_quick,
+              .on_step = [this](const std::string& text) { progress_.step(text); }},
+        document_(begin_document("cpu", device_name(at::kCPU), utc_date())) {
+    document_["skipped"] = Json::array();
+  }
+
+  void run() {
+    const std::int64_t num_rows = line_.is_quick ? 2000 : 1'000'000;
+    const std::int64_t num_indices = line_.is_quick ? 500 : 32'768;
+    std::cout << "Rowlane training steps  " << device_name(at::kCPU) << ", "
+              << at::get_num_threads() << " threads, torch " << torch_version() << "\n"
+              << "forward + backward + update; peak is tensor memory beside table and state\n";
+    constexpr IndexSource kUniform{IndexLaw::kUniform, 0.0};
+    progress_.begin_workload("step");
+    for (const IndexSource source : {kUniform, IndexSource{IndexLaw::kZipf, 1.0}}) {
+      add(compare_steps(problem_of(num_rows, num_indices, source), plan_));
+    }
+    const std::vector<std::int64_t> all_rows =
+        line_.is_quick ? std::vector<std::int64_t>{100, 1000}
+                       : std::vector<std::int64_t>{10'000, 100'000, 1'000'000, 10'000'000};
+    const std::vector<std::int64_t> all_indices =
+        line_.is_quick ? std::vector<std::int64_t>{50, 500}
+                       : std::vector<std::int64_t>{1024, 4096, 16'384, 65'536, 131'072};
+    progress_.begin_workload("step-rows");
+    for (const StepOp op : {StepOp::kSgd, StepOp::kAdagrad, StepOp::kAdam}) {
+      std::vector<Problem> by_rows;
+      for (const std::int64_t rows : all_rows) {
+        by_rows.push_back(problem_of(rows, num_indices, kUniform));
+      }
+      add(measure_growth("step-rows", op, by_rows, plan_));
+    }
+    progress_.begin_workload("step-indices");
+    for (const StepOp op : {StepOp::kSgd, StepOp::kAdagrad, StepOp::kAdam}) {
+      std::vector<Problem> by_indices;
+      for (const std::int64_t indices : all_indices) {
+        by_indices.push_back(problem_of(num_rows, indices, kUniform));
+      }
+      add(measure_growth("step-indices", op, by_indices, plan_));
+    }
+    if (!line_.json_path.empty()) {
+      write_document(line_.json_path, document_);
+      std::cout << "Written to " << line_.json_path.string() << "\n";
+    }
+  }
+
+ private:
+  void add(const StepReport& report) {
+    progress_.clear();
+    std::string heading;
+    for (const StepResult& result : report.results) {
+      const std::string next = to_string(result.op) + "  " + format_problem(result.problem);
+      if (next != heading) {
+        heading = next;
+        std::cout << heading << "\n";
+      }
+      constexpr std::size_t kNameWidth = 30;
+      constexpr std::size_t kWidth = 12;
+      std::cout << "  " << pad_right(result.name, kNameWidth)
+                << pad_left(format_ms(result.timing.median_ms), kWidth)
+                << pad_left(format_bytes(result.peak_bytes), kWidth) << "\n"
+                << std::flush;
+      document_["results"].push_back(to_json(result));
+    }
+    for (const StepSkip& skip : report.skips) {
+      std::cout << to_string(skip.op) << "  " << format_problem(skip.problem)
+                << "\n  skipped: " << skip.reason << "\n";
+      Json row = begin_row(skip.workload, skip.problem);
+      row["op"] = to_string(skip.op);
+      row["impl"] = skip.impl;
+      add_problem(row, skip.problem);
+      row["reason"] = skip.reason;
+      document_["skipped"].push_back(row);
+    }
+  }
+
+  static Json to_json(const StepResult& result) {
+    Json row = begin_row(result.workload, result.problem);
+    row["op"] = to_string(result.op);
+    row["impl"] = result.impl;
+    row["algorithm"] = result.algorithm;
+    row["language"] = "c++";
+    add_problem(row, result.problem);
+    row["median_ms"] = result.timing.median_ms;
+    row["p20_ms"] = result.timing.p20_ms;
+    row["p80_ms"] = result.timing.p80_ms;
+    row["samples"] = result.timing.num_samples;
+    row["cache"] = "warm";
+    row["floor_bytes"] = result.floor_bytes();
+    row["gb_per_s"] = static_cast<double>(result.floor_bytes()) / 1e6 / result.timing.median_ms;
+    row["peak_bytes"] = result.peak_bytes;
+    if (result.max_abs_error) {
+      row["max_abs_error"] = *result.max_abs_error;
+    }
+    return row;
+  }
+
+  const CommandLine& line_;
+  Progress progress_;
+  StepPlan plan_;
+  Json document_;
+};
+
+}  // namespace
+}  // namespace rowlane::bench
+
+int main(int argc, char** argv) {
+  using namespace rowlane::bench;  // NOLINT(google-build-using-namespace)
+  CLI::App app(
+      "Times forward, backward and update of a table: Rowlane fused and unfused, torch's modules "
+      "and optimizers, side by side, and how the time grows with the table and the look-up.",
+      kProgram);
+  CommandLine line;
+  app.add_option("--json", line.json_path, "also write the results to this file");
+  app.add_option("--budget", line.budget_s, "seconds of timing per operation and problem")
+      ->capture_default_str();
+  app.add_option("--threads", line.num_threads, "torch's choice by default");
+  app.add_flag("--quick", line.is_quick, "tiny tables, to see that everything runs");
+  CLI11_PARSE(app, argc, argv);
+  return run_program(kProgram, [&] {
+    if (line.num_threads > 0) {
+      at::set_num_threads(line.num_threads);
+    }
+    StepBenchmark(line).run();
+    return EXIT_SUCCESS;
+  });
+}
