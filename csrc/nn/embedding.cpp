@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "csrc/autograd/fused_embedding.h"
@@ -19,6 +20,17 @@ namespace {
 using torch::autograd::isDifferentiableType;
 
 constexpr const char* kName = "rowlane::nn::Embedding";
+
+// Hooks that were removed leave an empty function behind.
+bool has_hooks(const at::Tensor& tensor) {
+  const auto* const meta = torch::autograd::impl::get_autograd_meta(tensor);
+  if (meta == nullptr || meta->hooks_.empty()) {
+    return false;
+  }
+  return meta->cpp_hooks_list_ == nullptr || meta->hooks_.size() > 1 ||
+         std::ranges::any_of(*meta->cpp_hooks_list_,
+                             [](const auto& hook) { return hook != nullptr; });
+}
 
 }  // namespace
 
@@ -118,7 +130,7 @@ at::Tensor EmbeddingImpl::fused_forward(const at::Tensor& indices,
                                         const EmbeddingFuncOptions& func_options) {
   const std::shared_ptr<optim::detail::RowTable>& table = tie_.table();
   table->check_has_owner();
-  TORCH_CHECK(torch::autograd::impl::hooks(weight).empty(), kName,
+  TORCH_CHECK(!has_hooks(weight), kName,
               ": a fused table must have no hooks, which would see no gradient; unfuse() it");
   ops::LookUp look_up = ops::prepare_look_up(weight, indices, func_options);
   std::optional<std::int64_t> padding_idx;

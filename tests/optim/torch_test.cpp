@@ -74,7 +74,7 @@ class TorchSparseAdam : public torch::optim::Optimizer {
 
   torch::Tensor step(LossClosure /*closure*/) override {
     const torch::NoGradGuard no_grad;
-    const auto& param = parameters()[0];
+    const auto& param = param_groups()[0].params()[0];
     ++step_;
     const auto grad = param.grad().coalesce();
     const auto rows = grad.indices()[0];
@@ -154,12 +154,12 @@ void expect_equal_dense(const OptionsT& options) {
 }
 
 TEST(LikeTorchsDense, SGDWithMomentum) {
-  expect_equal_dense<torch::optim::SGD, optim::SGD>(torch::optim::SGDOptions(0.05).momentum(0.9));
+  expect_equal_dense<torch::optim::SGD, optim::SGD>(torch::optim::SGDOptions(0.02).momentum(0.9));
 }
 
 TEST(LikeTorchsDense, SGDWithNesterovMomentum) {
   expect_equal_dense<torch::optim::SGD, optim::SGD>(
-      torch::optim::SGDOptions(0.05).momentum(0.9).nesterov(true));
+      torch::optim::SGDOptions(0.02).momentum(0.9).nesterov(true));
 }
 
 TEST(LikeTorchsDense, SGDWithDampeningAndWeightDecay) {

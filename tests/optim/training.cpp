@@ -19,7 +19,8 @@ namespace {
 torch::Generator generator(std::uint64_t seed) { return at::detail::createCPUGenerator(seed); }
 
 torch::Tensor rows_to_learn() {
-  static const torch::Tensor rows = torch::randn({kNumRows, kDim}, generator(7), torch::kDouble);
+  static const torch::Tensor rows =
+      0.5 * torch::randn({kNumRows, kDim}, generator(7), torch::kDouble);
   return rows;
 }
 
@@ -61,7 +62,7 @@ std::vector<torch::Tensor> make_batches(int num_steps) {
 }
 
 torch::Tensor initial_table(torch::ScalarType dtype) {
-  torch::Tensor table = torch::randn({kNumRows, kDim}, generator(11));
+  torch::Tensor table = 0.5 * torch::randn({kNumRows, kDim}, generator(11));
   table[kPadding].zero_();
   return table.to(dtype);
 }
@@ -151,7 +152,7 @@ const std::vector<Rule>& all_rules() {
       rule<SGD>("SGDNesterov", SGDOptions(0.05).momentum(0.8).nesterov(true), true),
       rule<Adagrad>("Adagrad", AdagradOptions(0.2).lr_decay(0.01), true),
       rule<Adagrad>("AdagradDecay",
-                    AdagradOptions(0.2).weight_decay(0.01).initial_accumulator_value(0.1), true),
+                    AdagradOptions(0.2).weight_decay(0.01).initial_accumulator_value(0.125), true),
       rule<RowWiseAdagrad>("RowWiseAdagrad", RowWiseAdagradOptions(0.2).weight_decay(0.01)),
       rule<Adam>("Adam", AdamOptions(0.02).weight_decay(0.01), true),
       rule<Adam>("AMSGrad", AdamOptions(0.02).amsgrad(true), true),

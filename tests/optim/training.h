@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,7 @@ struct Rule {
       make;
   bool has_dense_twin = false;
 };
+inline void PrintTo(const Rule& rule, std::ostream* stream) { *stream << rule.name; }
 const std::vector<Rule>& all_rules();
 
 // The other base of an optimizer of Rowlane.
