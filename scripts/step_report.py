@@ -110,10 +110,11 @@ def bars(rows):
             yield bar(f"{op}, fused, {law}: {factor} x as fast as {NAMES[peer]}", own, others,
                       factor)
     for op in ("step_sgd", "step_adagrad", "step_rowwise_adagrad"):
-        chosen = {"workload": "fbgemm-default", "op": op, "pooling": "none"}
-        own = find(rows, impl=FUSED[0], algorithm=FUSED[1], **chosen)
-        yield bar(f"{op}, fused: as fast as FBGEMM on the CPU", own,
-                  find(rows, impl="fbgemm_cpu", **chosen), 1)
+        for pooling, what in (("none", "look-ups"), ("sum", "sums of 20")):
+            chosen = {"workload": "fbgemm-default", "op": op, "pooling": pooling}
+            own = find(rows, impl=FUSED[0], algorithm=FUSED[1], **chosen)
+            yield bar(f"{op}, fused, {what}: as fast as FBGEMM on the CPU", own,
+                      find(rows, impl="fbgemm_cpu", **chosen), 1)
     for op, line in curves(rows, "step-rows"):
         for name, what in (("median_ms", "time"), ("peak_bytes", "peak memory")):
             values = [row[name] for row in line]

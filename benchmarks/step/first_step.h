@@ -29,6 +29,7 @@ class FirstStep {
   at::Tensor rows_;    // [U] int64
   at::Tensor before_;  // [U, dim]
   at::Tensor after_;   // [U, dim] double
+  std::int64_t most_repeats_ = 0;
   // A row that isn't looked up, if there is one.
   std::int64_t other_row_ = -1;
 };

@@ -27,6 +27,9 @@ if os.environ.get("OMP_WAIT_POLICY") is None:
 
 import torch  # noqa: E402
 
+# torch's own sparse optimizers warn of it.
+torch.sparse.check_sparse_tensor_invariants.disable()
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python_bindings_optional/src"))
 import rowlane  # noqa: E402
@@ -98,7 +101,7 @@ class Contender:
     def prove(self, op):
         """The largest error of the first step."""
         indices = self.problem.batches[0]
-        rows, positions = indices.unique(return_inverse=True)
+        rows, positions, counts = indices.unique(return_inverse=True, return_counts=True)
         before = self.table[rows].clone()
         gradient = self.gradient
         if self.is_pooled:
@@ -108,7 +111,10 @@ class Contender:
         expected = before.double() - FIRST_UPDATES[op](sums)
         self.step(0)
         error = (self.table[rows].double() - expected).abs().max().item()
-        bound = 8 * 2**-24 * expected.abs().max().item()
+        # The few operations of a step are rounded; torch's sparse SGD takes the gradients of a row
+        # from it one by one.
+        roundings = 8 + (counts.max().item() if self.impl == "nn_embedding_sparse" else 0)
+        bound = roundings * 2**-24 * expected.abs().max().item()
         if not error <= bound:
             raise WrongStep(f"{self.impl} {self.algorithm} is wrong by {error:.1e} after its first "
                             f"{op}; rounding explains {bound:.1e}.")

@@ -72,10 +72,10 @@ def test_a_failed_backward_pass_leaves_nothing_behind():
     with pytest.raises(ArithmeticError):
         (Fails.apply(torch.ones((), requires_grad=True)) + 0 * rows.sum()
          + model.table(torch.tensor([2])).sum()).backward()
-    optimizer.step()
     assert torch.equal(model.table.weight, before)
     model.table(torch.tensor([4])).sum().backward()
     optimizer.step()
+    assert not optimizer._backward_passes._look_ups
     changed = (model.table.weight != before).any(1).nonzero().flatten()
     assert changed.tolist() == [4]
 

@@ -50,6 +50,8 @@ def test_stochastic_rounding_is_right_on_average_and_replayable(fused):
     assert torch.equal(one, again)
     # The mean of 4096 numbers, each of which is 1 or 1 + 2^-7 with a probability of about a half.
     assert abs(one.mean() - 1 - 0.5 * 2**-7) < 5 * 0.5 * 2**-7 / math.sqrt(4096)
+    # Every step draws anew: 9 of 50 draws of a hundredth have a probability of 1e-9.
+    assert one.max() < 1 + 9 * 2**-7
 
 
 def test_state_dtype():
@@ -62,6 +64,13 @@ def test_state_dtype():
                           dtype=torch.bfloat16)[1]
     copied.load_state_dict(optimizer.state_dict())
     assert torch.equal(copied.state_dict()["state"][0]["exp_avg"], state["exp_avg"])
+    make = functools.partial(optim.SGD, lr=0.1, master_weights=True)
+    model, optimizer = make_rowlane(make, False, dtype=torch.bfloat16)
+    train(model, optimizer, steps=3)
+    copied = make_rowlane(make, False, dtype=torch.bfloat16)[1]
+    copied.load_state_dict(optimizer.state_dict())
+    assert torch.equal(copied.state_dict()["state"][0]["master"],
+                       optimizer.state_dict()["state"][0]["master"])
     model, optimizer = make_rowlane(optim.Adam, False, dtype=torch.bfloat16)
     train(model, optimizer, steps=3)
     assert optimizer.state_dict()["state"][0]["exp_avg"].dtype == torch.bfloat16
@@ -99,6 +108,31 @@ def test_state_dict_goes_to_torch_and_back(name):
     third_optimizer.flush()
     torch.testing.assert_close(third.table.weight, expected.table.weight, rtol=0, atol=2e-6)
     assert third_optimizer.param_groups[0]["semantics"] == "dense_equivalent"
+
+
+def test_goes_on_from_a_state_that_is_loaded_in_the_middle():
+    make = functools.partial(optim.Adam, lr=0.01, semantics="dense_equivalent")
+    model, optimizer = make_rowlane(make, False)
+    train(model, optimizer, steps=5)
+    saved = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    train(model, optimizer, steps=9)
+    optimizer.flush()
+    expected = model.table.weight.detach().clone()
+    train(model, optimizer, steps=7)
+    model.load_state_dict(saved[0])
+    optimizer.load_state_dict(saved[1])
+    train(model, optimizer, steps=9)
+    optimizer.flush()
+    torch.testing.assert_close(model.table.weight, expected, rtol=0, atol=1e-6)
+
+
+def test_a_copy_of_the_optimizer_is_up_to_date():
+    make = functools.partial(optim.SGD, lr=0.1, momentum=0.9, semantics="dense_equivalent")
+    model, optimizer = make_rowlane(make, False)
+    train(model, optimizer, steps=9)
+    copied = copy.deepcopy(optimizer).param_groups[0]["params"][0].detach()
+    optimizer.flush()
+    assert torch.equal(copied, model.table.weight)
 
 
 def test_model_state_dict_is_up_to_date():
@@ -159,6 +193,17 @@ def test_grad_scaler_skips_steps_with_infinities():
         scaler.scale(model.loss(torch.tensor([1, 2]))).backward()
         scaler.step(optimizer)
         assert not torch.equal(model.table.weight, before)
+
+
+def test_grad_scaler_leaves_the_scale_to_torchs_fused_optimizers():
+    results = []
+    for scale, arguments in ((1.0, {}), (8.0, {"fused": True})):
+        model, optimizer = make_rowlane(functools.partial(optim.SGD, lr=0.1, **arguments), False)
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        scaler.scale(model.loss(torch.tensor([1, 2]))).backward()
+        scaler.step(optimizer)
+        results.append(model.table.weight.detach())
+    torch.testing.assert_close(*results, rtol=0, atol=1e-6)
 
 
 def test_closure_hooks_and_groups():
