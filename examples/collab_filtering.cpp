@@ -47,7 +47,7 @@ constexpr double kWeightDecay = 0.1;
 constexpr double kSameMse = 1e-6;
 
 struct Options {
-  std::filesystem::path data_dir = ROWLANE_MOVIELENS_DIR;
+  std::filesystem::path data_dir = ROWLANE_EXAMPLE_DATA_DIR "/ml-100k";
   std::string model = "modules";
   std::uint64_t seed = 0;
   int num_seeds = 1;

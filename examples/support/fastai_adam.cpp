@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <string>
 #include <utility>
 
 namespace rowlane::examples {
@@ -42,6 +43,22 @@ void FastaiAdam::step(double learning_rate, double beta1) {
   at::_fused_adamw_(parameters_, gradients_, means_, squares_, /*max_exp_avg_sqs=*/{}, steps_,
                     learning_rate, beta1, kBeta2, weight_decay_, kEpsilon, /*amsgrad=*/false,
                     /*maximize=*/false);
+}
+
+void FastaiAdam::save(torch::serialize::OutputArchive& archive) const {
+  archive.write("steps", steps_.front(), /*is_buffer=*/true);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    archive.write("mean" + std::to_string(i), means_[i], /*is_buffer=*/true);
+    archive.write("square" + std::to_string(i), squares_[i], /*is_buffer=*/true);
+  }
+}
+
+void FastaiAdam::load(torch::serialize::InputArchive& archive) {
+  archive.read("steps", steps_.front(), /*is_buffer=*/true);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    archive.read("mean" + std::to_string(i), means_[i], /*is_buffer=*/true);
+    archive.read("square" + std::to_string(i), squares_[i], /*is_buffer=*/true);
+  }
 }
 
 }  // namespace rowlane::examples

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <torch/serialize/archive.h>
 
 #include <vector>
 
@@ -18,6 +19,9 @@ class FastaiAdam {
   void zero_grad();
   // Every parameter has to have a gradient.
   void step(double learning_rate, double beta1);
+
+  void save(torch::serialize::OutputArchive& archive) const;
+  void load(torch::serialize::InputArchive& archive);
 
  private:
   std::vector<at::Tensor> parameters_;

@@ -4,9 +4,9 @@
 
 #include <map>
 #include <span>
-#include <stdexcept>
 
 #include "csv.h"
+#include "program.h"
 
 namespace rowlane::examples {
 namespace {
@@ -38,10 +38,7 @@ std::int64_t number_of(const std::map<Value, std::int64_t>& numbers, const Value
 std::vector<Rating> read_movielens(const std::filesystem::path& data_dir) {
   const auto ratings_path = data_dir / "ratings.csv";
   const auto items_path = data_dir / "items.csv";
-  if (!std::filesystem::exists(ratings_path) || !std::filesystem::exists(items_path)) {
-    throw std::runtime_error("no MovieLens ratings in " + data_dir.string() +
-                             ": get them with 'make data'");
-  }
+  require_data("MovieLens ratings", data_dir, {"ratings.csv", "items.csv"});
   std::map<std::string, std::string> titles;
   for (const CsvRow& row : read_csv(items_path, {"movie_id", "title"})) {
     titles[row[0]] = row[1];
