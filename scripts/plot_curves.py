@@ -2,7 +2,8 @@
 """Draws the columns of a CSV file with a header into a PNG.
 
 The first column is x, every other column of numbers a line; options choose others. Empty fields are
-gaps. With --by a line is drawn for each value of a column, for instance one for each seed.
+gaps. With --by a line is drawn for each value of a column. Where a line would have several y for
+one x, for instance those of several seeds, it is their mean, on a band from the least to the most.
 """
 
 import argparse
@@ -60,6 +61,16 @@ def groups(columns, names):
     return found
 
 
+def by_x(xs, ys):
+    """Returns the distinct xs in order, and for each its least, mean and most y."""
+    found = {}
+    for x, y in zip(xs, ys):
+        found.setdefault(x, []).append(y)
+    kept = sorted(found)
+    least, most = ([pick(found[x]) for x in kept] for pick in (min, max))
+    return kept, least, [sum(found[x]) / len(found[x]) for x in kept], most
+
+
 def draw(columns, options):
     x_name = options.x or next(iter(columns))
     y_names = options.y or [
@@ -82,13 +93,21 @@ def draw(columns, options):
         colour = COLOURS[number % len(COLOURS)]
         name = " · ".join(text for text in (label, y if len(y_names) > 1 else "") if text)
         xs, ys = ([values[axis][row] for row in rows] for axis in (x_name, y))
-        style = {"linestyle": "", "markersize": 3} if options.points else {"markersize": 4}
-        axes.plot(xs, ys, marker="o", color=colour, label=name or None, **style)
+        if options.points:
+            axes.plot(xs, ys, "o", markersize=3, color=colour, label=name or None)
+        elif len(set(xs)) == len(xs):
+            axes.plot(xs, ys, "o-", markersize=4, color=colour, label=name or None)
+        else:
+            xs, least, mean, most = by_x(xs, ys)
+            axes.plot(xs, mean, "o-", markersize=4, color=colour, label=name or None)
+            axes.fill_between(xs, least, most, color=colour, alpha=0.15, linewidth=0)
         for row in rows if labels else ():
             axes.annotate(labels[row], (values[x_name][row], values[y][row]), fontsize=7,
                           xytext=(3, 2), textcoords="offset points", annotation_clip=True)
     axes.set_xlabel(x_name.replace("_", " "))
     axes.set_ylabel(options.y_label or (y_names[0].replace("_", " ") if len(y_names) == 1 else ""))
+    if labels:
+        axes.margins(x=0.12)  # the texts go to the right
     axes.set_title(options.title or "", loc="left", fontsize=11)
     if options.log_x:
         axes.set_xscale("log")

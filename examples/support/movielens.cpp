@@ -4,6 +4,7 @@
 
 #include <map>
 #include <span>
+#include <utility>
 
 #include "csv.h"
 #include "program.h"
@@ -45,7 +46,8 @@ std::vector<Rating> read_movielens(const std::filesystem::path& data_dir) {
   }
   std::vector<Rating> ratings;
   for (const CsvRow& row : read_csv(ratings_path, {"user_id", "movie_id", "rating", "timestamp"})) {
-    ratings.push_back({std::stoll(row[0]), titles.at(row[1]), std::stof(row[2])});
+    ratings.push_back(
+        {std::stoll(row[0]), std::stoll(row[1]), titles.at(row[1]), std::stof(row[2])});
   }
   return ratings;
 }
@@ -83,9 +85,13 @@ RatingSplit split_ratings(const std::vector<Rating>& ratings, double fraction) {
     return RatingTensors{torch::tensor(users), torch::tensor(items),
                          torch::tensor(stars).unsqueeze(1)};
   };
+  std::vector<std::string> titles = {"#na#"};
+  for (const auto& [title, number] : title_numbers) {
+    titles.push_back(title);
+  }
   return {to_tensors(train_positions), to_tensors(valid_positions),
           static_cast<std::int64_t>(user_numbers.size()) + 1,
-          static_cast<std::int64_t>(title_numbers.size()) + 1};
+          static_cast<std::int64_t>(title_numbers.size()) + 1, std::move(titles)};
 }
 
 }  // namespace rowlane::examples

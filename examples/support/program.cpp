@@ -21,6 +21,8 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
     app.add_option("--epochs", options.num_epochs, "passes over the training data")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
+  }
+  if (options.has_checkpoint) {
     auto* checkpoint = app.add_option("--checkpoint", options.checkpoint_path,
                                       "save model and optimizer to this file after each epoch")
                            ->type_name("FILE");

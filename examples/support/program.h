@@ -20,16 +20,17 @@ struct CommonOptions {
   std::uint64_t seed = 0;
   int num_epochs = 5;
   int num_threads = 1;
-  std::filesystem::path data_dir;
-  std::filesystem::path csv_path;
-  std::filesystem::path plot_path;
-  std::filesystem::path checkpoint_path;
+  std::filesystem::path data_dir = {};
+  std::filesystem::path csv_path = {};
+  std::filesystem::path plot_path = {};
+  bool has_checkpoint = true;
+  std::filesystem::path checkpoint_path = {};
   bool resume = false;
 };
 
 // Adds --seed, --epochs, --threads, --data-dir, --csv, --plot, --checkpoint and --resume to `app`,
 // with the values in `options` as their defaults. --data-dir is left out when it has no default,
-// --epochs when that is 0, --checkpoint and --resume with it.
+// --epochs when that is 0, --checkpoint and --resume when has_checkpoint is false.
 void add_common_options(CLI::App& app, CommonOptions& options);
 
 // Sets torch's number of threads and the seed of its generator.
