@@ -1,0 +1,49 @@
+#include "lookup_ways.h"
+
+#include <torch/nn/modules/embedding.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/types.h>
+
+#include "rowlane/nn/embedding.h"
+
+namespace rowlane::examples {
+
+at::Tensor LookupWay::gradient(std::int64_t num_rows) const {
+  const at::Tensor grad = parameter.grad().to_dense();
+  return grad.size(0) == num_rows ? grad : grad.t();
+}
+
+at::Tensor one_hot_floats(const at::Tensor& indices, std::int64_t num_rows) {
+  return at::one_hot(indices, num_rows).to(at::kFloat);
+}
+
+std::vector<LookupWay> all_lookup_ways(const at::Tensor& table) {
+  const std::int64_t num_rows = table.size(0);
+  const auto new_embedding = [&](bool row_gradient) {
+    return nn::Embedding::from_pretrained(
+        table.clone(),
+        nn::EmbeddingFromPretrainedOptions().freeze(false).row_gradient(row_gradient));
+  };
+  auto rowlane = new_embedding(false);
+  auto rowlane_rows = new_embedding(true);
+  auto stock = torch::nn::Embedding::from_pretrained(
+      table.clone(), torch::nn::EmbeddingFromPretrainedOptions().freeze(false));
+  const at::Tensor indexed = table.clone().requires_grad_();
+  const at::Tensor multiplied = table.clone().requires_grad_();
+  torch::nn::Linear linear(torch::nn::LinearOptions(num_rows, table.size(1)).bias(false));
+  linear->weight.set_data(table.t().contiguous());
+  return {
+      {"rowlane::nn::Embedding", rowlane->weight,
+       [=](const auto& i) mutable { return rowlane(i); }},
+      {"  with row_gradient", rowlane_rows->weight,
+       [=](const auto& i) mutable { return rowlane_rows(i); }},
+      {"torch::nn::Embedding", stock->weight, [=](const auto& i) mutable { return stock(i); }},
+      {"table.index({i})", indexed, [=](const auto& i) { return indexed.index({i}); }},
+      {"one_hot(i).matmul(table)", multiplied,
+       [=](const auto& i) { return one_hot_floats(i, num_rows).matmul(multiplied); }, true},
+      {"nn::Linear on one_hot(i)", linear->weight,
+       [=](const auto& i) mutable { return linear(one_hot_floats(i, num_rows)); }, true},
+  };
+}
+
+}  // namespace rowlane::examples
