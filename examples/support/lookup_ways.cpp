@@ -4,6 +4,7 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/types.h>
 
+#include "benchmarks/timing.h"
 #include "rowlane/nn/embedding.h"
 
 namespace rowlane::examples {
@@ -44,6 +45,29 @@ std::vector<LookupWay> all_lookup_ways(const at::Tensor& table) {
       {"nn::Linear on one_hot(i)", linear->weight,
        [=](const auto& i) mutable { return linear(one_hot_floats(i, num_rows)); }, true},
   };
+}
+
+std::vector<LookupTimes> time_lookup_ways(const std::vector<LookupWay>& ways,
+                                          const at::Tensor& indices, const at::Tensor& output_grad,
+                                          double seconds) {
+  std::vector<bench::TimedCall> calls;
+  std::vector<at::Tensor> outputs(ways.size());
+  for (std::size_t i = 0; i < ways.size(); ++i) {
+    const auto forward = [&, i](int /*call*/) { outputs[i] = ways[i].look_up(indices); };
+    const auto forget = [&, i] {
+      outputs[i].reset();
+      ways[i].parameter.mutable_grad().reset();
+    };
+    calls.push_back({[](int /*call*/) {}, forward, forget});
+    calls.push_back({forward, [&, i](int /*call*/) { outputs[i].backward(output_grad); }, forget});
+  }
+  const auto timings = bench::time_interleaved(
+      calls, {.budget_s = seconds, .min_samples = 3, .warm_up_ms = 5}, at::kCPU);
+  std::vector<LookupTimes> times;
+  for (std::size_t i = 0; i < timings.size(); i += 2) {
+    times.push_back({timings[i].median_ms, timings[i + 1].median_ms});
+  }
+  return times;
 }
 
 }  // namespace rowlane::examples

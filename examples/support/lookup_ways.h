@@ -26,6 +26,17 @@ struct LookupWay {
 // look-up comes first, nn::Linear on one-hot vectors last.
 std::vector<LookupWay> all_lookup_ways(const at::Tensor& table);
 
+// Medians of a call.
+struct LookupTimes {
+  double forward_ms;
+  double backward_ms;
+};
+
+// Times the ways side by side for about so many seconds.
+std::vector<LookupTimes> time_lookup_ways(const std::vector<LookupWay>& ways,
+                                          const at::Tensor& indices, const at::Tensor& output_grad,
+                                          double seconds);
+
 // [n, num_rows], a 1 in each row.
 at::Tensor one_hot_floats(const at::Tensor& indices, std::int64_t num_rows);
 

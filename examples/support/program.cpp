@@ -33,6 +33,7 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
 }
 
 void apply_common_options(const CommonOptions& options) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   torch::set_num_threads(options.num_threads);
   torch::manual_seed(options.seed);
 }

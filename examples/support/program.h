@@ -33,7 +33,8 @@ struct CommonOptions {
 // --epochs when that is 0, --checkpoint and --resume when has_checkpoint is false.
 void add_common_options(CLI::App& app, CommonOptions& options);
 
-// Sets torch's number of threads and the seed of its generator.
+// Sets torch's number of threads and the seed of its generator. What is printed appears line by
+// line, in a file, too.
 void apply_common_options(const CommonOptions& options);
 
 // Writes the record to the file of --csv, and a picture of it to the file of --plot; does nothing

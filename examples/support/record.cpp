@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <iterator>
@@ -43,7 +44,12 @@ std::string to_exact_text(const Cell& cell) {
   if (value == nullptr) {
     return to_short_text(cell);
   }
-  return std::isnan(*value) ? "" : format_double("%.17g", *value);
+  if (std::isnan(*value)) {
+    return "";
+  }
+  std::array<char, 64> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), *value).ptr;
+  return {text.data(), end};
 }
 
 }  // namespace

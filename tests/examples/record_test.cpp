@@ -24,14 +24,16 @@ std::filesystem::path temporary(const std::string& name) {
 
 TEST(RecordTest, KeepsAllDigitsAndQuotes) {
   Record record({"title", "count", "loss"});
-  record.add({std::string("Silence of the \"Lambs\", The"), std::int64_t{3}, 0.1});
+  record.add({std::string("Silence of the \"Lambs\", The"), std::int64_t{3}, 1 / 3.0});
+  record.add({std::string("short"), std::int64_t{0}, 0.1});
   record.add({std::string("plain"), std::int64_t{-4}, std::numeric_limits<double>::quiet_NaN()});
   const auto path = temporary("quotes.csv");
   record.write_csv(path);
   const auto rows = read_csv(path, {"title", "count", "loss"});
-  ASSERT_EQ(rows.size(), 2U);
-  EXPECT_EQ(rows[0], (CsvRow{"Silence of the \"Lambs\", The", "3", "0.10000000000000001"}));
-  EXPECT_EQ(rows[1], (CsvRow{"plain", "-4", ""}));
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[0], (CsvRow{"Silence of the \"Lambs\", The", "3", "0.3333333333333333"}));
+  EXPECT_EQ(rows[1], (CsvRow{"short", "0", "0.1"}));
+  EXPECT_EQ(rows[2], (CsvRow{"plain", "-4", ""}));
   std::filesystem::remove(path);
 }
 
