@@ -7,9 +7,8 @@
 //
 // Two trainers. "rating" is Surprise's: each single rating changes its rows in place, by pointer,
 // and Rowlane only reads the tables when they are judged. "batch" goes through Rowlane altogether:
-// look-ups of 64 ratings, row gradients, and torch's SGD, which changes those rows alone.
+// look-ups of 64 ratings, whose rows are stepped inside backward().
 #include <torch/nn/module.h>
-#include <torch/optim/sgd.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -20,10 +19,10 @@
 #include <numeric>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "rowlane/nn/embedding.h"
+#include "rowlane/optim/sgd.h"
 #include "support/movielens.h"
 #include "support/program.h"
 #include "support/progress.h"
@@ -32,7 +31,6 @@ namespace rowlane::examples {
 namespace {
 
 using rowlane::nn::Embedding;
-using rowlane::nn::EmbeddingOptions;
 
 constexpr std::int64_t kNumUsers = 943, kNumItems = 1682;
 constexpr std::int64_t kNumFactors = 100;
@@ -60,10 +58,10 @@ struct Errors {
 class Factors : public torch::nn::Module {
  public:
   explicit Factors(const RatingTensors& train) : mean(train.stars.mean()) {
-    user_factors = register_module("user_factors", new_table(kNumUsers, kNumFactors));
-    item_factors = register_module("item_factors", new_table(kNumItems, kNumFactors));
-    user_bias = register_module("user_bias", new_table(kNumUsers, 1));
-    item_bias = register_module("item_bias", new_table(kNumItems, 1));
+    user_factors = register_module("user_factors", Embedding(kNumUsers, kNumFactors));
+    item_factors = register_module("item_factors", Embedding(kNumItems, kNumFactors));
+    user_bias = register_module("user_bias", Embedding(kNumUsers, 1));
+    item_bias = register_module("item_bias", Embedding(kNumItems, 1));
     const torch::NoGradGuard no_grad;
     user_factors->weight.normal_(0, kInitialDeviation);
     item_factors->weight.normal_(0, kInitialDeviation);
@@ -86,13 +84,15 @@ class Factors : public torch::nn::Module {
             b * b + c * c + (p * p + q * q).sum(1, /*keepdim=*/true)};
   }
 
+  // From now on backward() steps the rows that were looked up.
+  void fuse(optim::SGD& optimizer) {
+    for (Embedding* table : {&user_factors, &item_factors, &user_bias, &item_bias}) {
+      (*table)->fuse(optimizer);
+    }
+  }
+
   Embedding user_factors{nullptr}, item_factors{nullptr}, user_bias{nullptr}, item_bias{nullptr};
   const at::Tensor mean;  // of all ratings
-
- private:
-  static Embedding new_table(std::int64_t num_rows, std::int64_t dim) {
-    return Embedding(EmbeddingOptions(num_rows, dim).row_gradient(true));
-  }
 };
 
 // One epoch, rating by rating: every row that is read was changed by all ratings before.
@@ -125,16 +125,14 @@ void train_by_rating(Factors& model, const RatingTensors& train) {
 
 // One epoch in batches of shuffled ratings. The sum over a batch of half the squared errors has the
 // gradients of the rule above; what differs is that a batch reads its rows before it changes any.
-void train_by_batch(Factors& model, const RatingTensors& train) {
-  torch::optim::SGD optimizer(model.parameters(), torch::optim::SGDOptions(kLearningRate));
+void train_by_batch(Factors& model, optim::SGD& optimizer, const RatingTensors& train) {
   const RatingTensors shuffled = train.select(torch::randperm(train.size(), at::kLong));
   for (std::int64_t start = 0; start < train.size(); start += kBatchSize) {
     const RatingTensors batch = shuffled.narrow(start, std::min(kBatchSize, train.size() - start));
     const auto [stars, squared_norms] = model.forward(batch);
     const at::Tensor loss =
         ((stars - batch.stars).square() + kRegularisation * squared_norms).sum() / 2;
-    optimizer.zero_grad();
-    loss.backward();
+    loss.backward();  // steps the rows of the batch: the tables are fused with the optimizer
     optimizer.step();
   }
 }
@@ -168,11 +166,9 @@ RatingTensors to_tensors(const std::vector<Rating>& ratings, const at::Tensor& p
   return {torch::tensor(users), torch::tensor(items), torch::tensor(stars).unsqueeze(1)};
 }
 
-using Trainer = void (*)(Factors& model, const RatingTensors& train);
-
 // Trains on four fifths of the ratings and returns the errors on the others.
-Errors run_fold(const std::string& name, Trainer train_epoch, const std::vector<Rating>& ratings,
-                int fold, const Options& options, Record& record) {
+Errors run_fold(const std::string& name, const std::vector<Rating>& ratings, int fold,
+                const Options& options, Record& record) {
   torch::manual_seed(options.common.seed);
   const auto num_ratings = static_cast<std::int64_t>(ratings.size());
   const std::vector<at::Tensor> folds = torch::randperm(num_ratings, at::kLong).chunk(kNumFolds);
@@ -182,11 +178,15 @@ Errors run_fold(const std::string& name, Trainer train_epoch, const std::vector<
   const RatingTensors test = to_tensors(ratings, folds[static_cast<std::size_t>(fold)]);
 
   Factors model(train);
+  optim::SGD optimizer(model.parameters(), optim::SGDOptions(kLearningRate));
+  if (name == "batch") {
+    model.fuse(optimizer);
+  }
   ProgressBar bar(name + ", fold " + std::to_string(fold + 1), options.common.num_epochs);
   Errors errors;
   const auto start = std::chrono::steady_clock::now();
   for (int epoch = 1; epoch <= options.common.num_epochs; ++epoch) {
-    train_epoch(model, train);
+    name == "rating" ? train_by_rating(model, train) : train_by_batch(model, optimizer, train);
     errors = judge(model, test);
     record.add({name, std::int64_t{fold + 1}, std::int64_t{epoch}, judge(model, train).rmse,
                 errors.rmse, errors.mae});
@@ -205,14 +205,13 @@ int run(const Options& options) {
   Record record({"trainer", "fold", "epoch", "train_rmse", "test_rmse", "test_mae"});
   std::printf("trainer  fold      RMSE       MAE   seconds\n");
   bool is_good = true;
-  for (const auto& [name, trainer] : std::vector<std::pair<std::string, Trainer>>{
-           {"rating", train_by_rating}, {"batch", train_by_batch}}) {
+  for (const std::string name : {"rating", "batch"}) {
     if (options.trainer != name && options.trainer != "both") {
       continue;
     }
     Errors mean;
     for (int fold = 0; fold < options.num_folds; ++fold) {
-      const Errors errors = run_fold(name, trainer, ratings, fold, options, record);
+      const Errors errors = run_fold(name, ratings, fold, options, record);
       mean.rmse += errors.rmse / options.num_folds;
       mean.mae += errors.mae / options.num_folds;
     }
