@@ -126,7 +126,7 @@ examples: $(BUILD)/build.ninja data
 ifdef EXAMPLE
 	@$(BUILD)/bin/$(EXAMPLE) $(ARGS)
 else
-	@ctest --test-dir $(BUILD) -L example --verbose --parallel 1
+	@ctest --test-dir $(BUILD) -R '^examples[.]' --verbose --parallel 1
 endif
 
 # The fresh environment takes torch and the test tools from .venv.

@@ -58,7 +58,7 @@ bool compare_results() {
   for (const LookupWay& way : all_lookup_ways(whole_numbers({kRows, kDim}))) {
     const at::Tensor output = way.look_up(indices);
     output.backward(output_grad);
-    const at::Tensor gradient = way.gradient(kRows);
+    const at::Tensor gradient = way.gradient();
     if (!first_output.defined()) {
       first_output = output.detach();
       first_gradient = gradient;
@@ -73,7 +73,7 @@ bool compare_results() {
 }
 
 // 2. What does each cost? The one-hot ways are estimated from few indices where they would take
-// more than --one-hot-gb.
+// more memory than --one-hot-gb, or than there is.
 bool compare_costs(const Options& options) {
   const std::int64_t num_rows = options.num_rows, dim = options.dim;
   const std::int64_t num_indices = options.num_indices;
@@ -82,8 +82,10 @@ bool compare_costs(const Options& options) {
               format_count(dim).c_str(), "", "forward", "backward", "peak");
   // one_hot() makes whole numbers of 64 bits, which are converted to floats.
   const std::int64_t bytes_per_index = num_rows * (8 + 4);
-  const bool has_room =
-      static_cast<double>(bytes_per_index * num_indices) <= 1e9 * options.one_hot_gb;
+  const auto needed_bytes = static_cast<double>(bytes_per_index * num_indices);
+  const auto free_bytes = bench::available_bytes(at::kCPU).value_or(0);
+  const bool has_room = needed_bytes <= 1e9 * options.one_hot_gb &&
+                        needed_bytes <= 0.8 * static_cast<double>(free_bytes);
   const std::int64_t num_tried = has_room ? num_indices : std::min<std::int64_t>(64, num_indices);
   const double scale = static_cast<double>(num_indices) / static_cast<double>(num_tried);
   const at::Tensor indices = torch::randint(num_rows, {num_indices}, at::kLong);
@@ -134,7 +136,7 @@ bool show_touched_rows(const Options& options) {
                  [](char c) { return c - ' '; });  // the printable ones begin with a blank
   const LookupWay way = all_lookup_ways(torch::randn({kCharacters, 16})).front();
   way.look_up(torch::tensor(characters)).sum().backward();
-  const at::Tensor norms = way.gradient(kCharacters).norm(2, 1);
+  const at::Tensor norms = way.gradient().norm(2, 1);
   Record record({"row", "gradient_norm"});
   bool is_good = true;
   for (std::int64_t row = 0; row < kCharacters; ++row) {

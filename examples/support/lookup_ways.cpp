@@ -9,9 +9,9 @@
 
 namespace rowlane::examples {
 
-at::Tensor LookupWay::gradient(std::int64_t num_rows) const {
+at::Tensor LookupWay::gradient() const {
   const at::Tensor grad = parameter.grad().to_dense();
-  return grad.size(0) == num_rows ? grad : grad.t();
+  return is_transposed ? grad.t() : grad;
 }
 
 at::Tensor one_hot_floats(const at::Tensor& indices, std::int64_t num_rows) {
@@ -43,7 +43,7 @@ std::vector<LookupWay> all_lookup_ways(const at::Tensor& table) {
       {"one_hot(i).matmul(table)", multiplied,
        [=](const auto& i) { return one_hot_floats(i, num_rows).matmul(multiplied); }, true},
       {"nn::Linear on one_hot(i)", linear->weight,
-       [=](const auto& i) mutable { return linear(one_hot_floats(i, num_rows)); }, true},
+       [=](const auto& i) mutable { return linear(one_hot_floats(i, num_rows)); }, true, true},
   };
 }
 

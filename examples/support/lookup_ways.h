@@ -17,9 +17,10 @@ struct LookupWay {
   // indices [n], int64; returns [n, dim] with an autograd graph.
   std::function<at::Tensor(const at::Tensor& indices)> look_up;
   bool has_one_hot = false;
+  bool is_transposed = false;  // the parameter is [dim, num_rows], as nn::Linear keeps it
 
   // Dense, [num_rows, dim], however the parameter and its gradient lie.
-  at::Tensor gradient(std::int64_t num_rows) const;
+  at::Tensor gradient() const;
 };
 
 // All ways, each with a table of its own that equals `table` [num_rows, dim], float. Rowlane's
