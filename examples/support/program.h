@@ -20,11 +20,11 @@ struct CommonOptions {
   std::uint64_t seed = 0;
   int num_epochs = 5;
   int num_threads = 1;
-  std::filesystem::path data_dir = {};
-  std::filesystem::path csv_path = {};
-  std::filesystem::path plot_path = {};
+  std::filesystem::path data_dir;
+  std::filesystem::path csv_path;
+  std::filesystem::path plot_path;
   bool has_checkpoint = true;
-  std::filesystem::path checkpoint_path = {};
+  std::filesystem::path checkpoint_path;
   bool resume = false;
 };
 
