@@ -4,7 +4,8 @@
 # make test      build everything and run all tests                         TESTS=REGEX
 # make traffic   count what the kernels move, on an emulated GPU            WORKLOADS=… DEVICE_MODEL=h100|a100|b200|l4 JSON=FILE
 # make gpu-report  on a machine with a GPU: test, measure, compare with the model of it
-# make examples  train on real data
+# make examples  build the programs of examples/ and run each for a short while   EXAMPLE=collab_filtering ARGS=… runs one
+# make data      get the data sets that they train on
 # make wheel      the Python package, built, installed into a fresh environment and tested there
 # make lint      formatting, static analysis, header self-containment       make format mends the formatting
 # make install   into PREFIX (default /usr/local)
@@ -55,7 +56,7 @@ $(BUILD)/build.ninja: $(SETUP)
 
 .PHONY: data
 data: $(RATINGS)
-$(RATINGS): scripts/movielens.py | $(SETUP)
+$(RATINGS): scripts/movielens.py scripts/data_packages.py | $(SETUP)
 	@$(PYTHON) scripts/movielens.py
 	@touch $@
 
@@ -121,8 +122,12 @@ gpu-report: $(SETUP)
 
 .PHONY: examples
 examples: $(BUILD)/build.ninja data
-	@cmake --build $(BUILD) --target collab_filtering
-	@$(BUILD)/bin/collab_filtering --model both --seeds 3 $(ARGS)
+	@cmake --build $(BUILD) --target examples
+ifdef EXAMPLE
+	@$(BUILD)/bin/$(EXAMPLE) $(ARGS)
+else
+	@ctest --test-dir $(BUILD) -R '^examples[.]' --verbose --parallel 1
+endif
 
 # The fresh environment takes torch and the test tools from .venv.
 WHEELS := build/results/wheels

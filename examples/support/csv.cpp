@@ -1,7 +1,10 @@
 #include "csv.h"
 
 #include <fstream>
+#include <iomanip>
+#include <ostream>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 namespace rowlane::examples {
@@ -27,6 +30,20 @@ CsvRow split_fields(const std::string& line) {
   return fields;
 }
 
+void write_line(std::ostream& stream, const CsvRow& fields) {
+  const char* separator = "";
+  for (const std::string& field : fields) {
+    stream << separator;
+    if (field.find_first_of(",\"") == std::string::npos) {
+      stream << field;
+    } else {
+      stream << std::quoted(field, '"', '"');
+    }
+    separator = ",";
+  }
+  stream << '\n';
+}
+
 }  // namespace
 
 std::vector<CsvRow> read_csv(const std::filesystem::path& path, const CsvRow& header) {
@@ -48,6 +65,22 @@ std::vector<CsvRow> read_csv(const std::filesystem::path& path, const CsvRow& he
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+void write_csv(const std::filesystem::path& path, const CsvRow& header,
+               const std::vector<CsvRow>& rows) {
+  if (path.has_parent_path()) {
+    std::error_code error;  // opening the file fails, too, and says so
+    std::filesystem::create_directories(path.parent_path(), error);
+  }
+  std::ofstream file(path);
+  write_line(file, header);
+  for (const CsvRow& row : rows) {
+    write_line(file, row);
+  }
+  if (!file.flush()) {
+    throw std::runtime_error("cannot write " + path.string());
+  }
 }
 
 }  // namespace rowlane::examples

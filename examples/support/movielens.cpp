@@ -4,9 +4,10 @@
 
 #include <map>
 #include <span>
-#include <stdexcept>
+#include <utility>
 
 #include "csv.h"
+#include "program.h"
 
 namespace rowlane::examples {
 namespace {
@@ -38,17 +39,15 @@ std::int64_t number_of(const std::map<Value, std::int64_t>& numbers, const Value
 std::vector<Rating> read_movielens(const std::filesystem::path& data_dir) {
   const auto ratings_path = data_dir / "ratings.csv";
   const auto items_path = data_dir / "items.csv";
-  if (!std::filesystem::exists(ratings_path) || !std::filesystem::exists(items_path)) {
-    throw std::runtime_error("no MovieLens ratings in " + data_dir.string() +
-                             ": get them with 'make data'");
-  }
+  require_data("MovieLens ratings", data_dir, {"ratings.csv", "items.csv"});
   std::map<std::string, std::string> titles;
   for (const CsvRow& row : read_csv(items_path, {"movie_id", "title"})) {
     titles[row[0]] = row[1];
   }
   std::vector<Rating> ratings;
   for (const CsvRow& row : read_csv(ratings_path, {"user_id", "movie_id", "rating", "timestamp"})) {
-    ratings.push_back({std::stoll(row[0]), titles.at(row[1]), std::stof(row[2])});
+    ratings.push_back(
+        {std::stoll(row[0]), std::stoll(row[1]), titles.at(row[1]), std::stof(row[2])});
   }
   return ratings;
 }
@@ -86,9 +85,13 @@ RatingSplit split_ratings(const std::vector<Rating>& ratings, double fraction) {
     return RatingTensors{torch::tensor(users), torch::tensor(items),
                          torch::tensor(stars).unsqueeze(1)};
   };
+  std::vector<std::string> titles = {"#na#"};
+  for (const auto& [title, number] : title_numbers) {
+    titles.push_back(title);
+  }
   return {to_tensors(train_positions), to_tensors(valid_positions),
           static_cast<std::int64_t>(user_numbers.size()) + 1,
-          static_cast<std::int64_t>(title_numbers.size()) + 1};
+          static_cast<std::int64_t>(title_numbers.size()) + 1, std::move(titles)};
 }
 
 }  // namespace rowlane::examples

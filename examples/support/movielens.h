@@ -11,7 +11,8 @@
 namespace rowlane::examples {
 
 struct Rating {
-  std::int64_t user_id;
+  std::int64_t user_id;   // 1 to 943
+  std::int64_t movie_id;  // 1 to 1682
   std::string title;
   float stars;
 };
@@ -39,6 +40,8 @@ struct RatingSplit {
   // Rows that the tables need. Row 0 stands for whatever the training part doesn't have.
   std::int64_t num_user_rows;
   std::int64_t num_item_rows;
+  // Of each item row; the first is "#na#".
+  std::vector<std::string> titles;
 };
 
 // Draws a permutation from torch's generator, keeps the leading `fraction` of it, and takes the

@@ -21,7 +21,7 @@ ProgressBar::~ProgressBar() {
   }
 }
 
-void ProgressBar::update(std::int64_t step) {
+void ProgressBar::update(std::int64_t step, std::optional<double> loss) {
   constexpr std::int64_t kWidth = 40;
   const std::int64_t percent = 100 * step / num_steps_;
   if (!is_visible_ || percent == percent_) {
@@ -30,7 +30,11 @@ void ProgressBar::update(std::int64_t step) {
   percent_ = percent;
   const auto num_filled = static_cast<std::size_t>(kWidth * percent / 100);
   std::cerr << '\r' << label_ << " [" << std::string(num_filled, '#')
-            << std::string(kWidth - num_filled, ' ') << "] " << percent << '%' << std::flush;
+            << std::string(kWidth - num_filled, ' ') << "] " << percent << '%';
+  if (loss) {
+    std::cerr << "  loss " << *loss << "   ";  // blanks over what is left of a longer number
+  }
+  std::cerr << std::flush;
 }
 
 }  // namespace rowlane::examples

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace rowlane::examples {
@@ -15,8 +16,8 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  // `step` steps are done.
-  void update(std::int64_t step);
+  // `step` steps are done; the loss, if there is one, is shown behind the bar.
+  void update(std::int64_t step, std::optional<double> loss = std::nullopt);
 
  private:
   std::string label_;

@@ -1,0 +1,49 @@
+// A training that can be interrupted: module, optimizer, random numbers and progress in one file.
+#pragma once
+
+#include <torch/nn/module.h>
+#include <torch/serialize/archive.h>
+
+#include <cstdint>
+#include <filesystem>
+
+namespace rowlane::examples {
+
+// The file as it was before, or complete: never a part of it.
+//
+// Throws std::runtime_error when it can't be written.
+void write_checkpoint(const std::filesystem::path& path, const torch::nn::Module& module,
+                      torch::serialize::OutputArchive& optimizer_state,
+                      std::int64_t num_epochs_done);
+
+struct LoadedCheckpoint {
+  torch::serialize::InputArchive optimizer_state;
+  std::int64_t num_epochs_done;
+};
+
+// Sets the parameters and buffers of `module` and the state of torch's CPU generator.
+//
+// Throws std::runtime_error when the file can't be read or is of a module with other parameters.
+LoadedCheckpoint read_checkpoint(const std::filesystem::path& path, torch::nn::Module& module);
+
+// Saves parameters, buffers, the state of the optimizer (its save and load are as in
+// torch::optim::Optimizer) and that of torch's CPU generator, so that a training that goes on from
+// it computes the same bits as one that was never interrupted.
+template <typename OptimizerT>
+void save_checkpoint(const std::filesystem::path& path, const torch::nn::Module& module,
+                     const OptimizerT& optimizer, std::int64_t num_epochs_done) {
+  torch::serialize::OutputArchive state;
+  optimizer.save(state);
+  write_checkpoint(path, module, state, num_epochs_done);
+}
+
+// Loads what save_checkpoint() saved, and returns the number of epochs that were done.
+template <typename OptimizerT>
+std::int64_t load_checkpoint(const std::filesystem::path& path, torch::nn::Module& module,
+                             OptimizerT& optimizer) {
+  LoadedCheckpoint loaded = read_checkpoint(path, module);
+  optimizer.load(loaded.optimizer_state);
+  return loaded.num_epochs_done;
+}
+
+}  // namespace rowlane::examples
