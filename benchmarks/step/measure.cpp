@@ -116,7 +116,9 @@ StepReport measure_growth(const std::string& workload, StepOp op,
   std::int64_t needed = 0;
   const std::optional<std::int64_t> available = available_bytes(at::kCPU);
   for (const Problem& problem : problems) {
-    const std::int64_t bytes = bytes_with_states(op, problem);
+    // Neighbours with as many rows share a table.
+    const bool is_shared = !fitting.empty() && fitting.back().num_rows == problem.num_rows;
+    const std::int64_t bytes = is_shared ? 0 : bytes_with_states(op, problem);
     if (available &&
         static_cast<double>(needed + bytes) > kMemoryShare * static_cast<double>(*available)) {
       report.skips.push_back({.workload = workload,
@@ -134,8 +136,12 @@ StepReport measure_growth(const std::string& workload, StepOp op,
   std::vector<Stepper> steppers;
   for (const Problem& problem : fitting) {
     look_ups.push_back(std::make_unique<LookUps>(problem));
-    steppers.push_back(
-        make_fused(op, at::full({problem.num_rows, problem.dim}, 1.0, problem.dtype)));
+    if (!steppers.empty() && report.results.back().problem.num_rows == problem.num_rows) {
+      steppers.push_back(steppers.back());
+    } else {
+      steppers.push_back(
+          make_fused(op, at::full({problem.num_rows, problem.dim}, 1.0, problem.dtype)));
+    }
     const at::Tensor rows =
         std::get<0>(at::_unique2(look_ups.back()->indices(0).flatten(), /*sorted=*/false));
     report.results.push_back({.workload = workload,
