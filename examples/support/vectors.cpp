@@ -75,6 +75,7 @@ class Reader {
 
   // White space may follow what was read last.
   void expect_end() {
+    leave_lines();
     while (kWhiteSpace.find(static_cast<char>(file_.peek())) != std::string_view::npos) {
       file_.get();
       ++offset_;
