@@ -23,6 +23,9 @@ PYTHON := .venv/bin/python
 SETUP := build/.setup-$(ROWLANE_CUDA)
 SETUP_LINT := build/.setup-lint
 RATINGS := .cache/rowlane/ml-100k/ratings.csv
+PEOPLE := .cache/rowlane/tabular/adult.csv
+REVIEWS := .cache/rowlane/film-reviews/snippets.csv
+MINILM := .cache/rowlane/minilm/expected.safetensors
 
 WORKLOADS ?= default
 DEVICE ?= auto
@@ -55,9 +58,13 @@ $(BUILD)/build.ninja: $(SETUP)
 	@touch $@
 
 .PHONY: data
-data: $(RATINGS)
-$(RATINGS): scripts/movielens.py scripts/data_packages.py | $(SETUP)
-	@$(PYTHON) scripts/movielens.py
+data: $(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM)
+$(RATINGS): scripts/movielens.py
+$(PEOPLE): scripts/tabular.py
+$(REVIEWS): scripts/film_reviews.py
+$(MINILM): scripts/minilm.py $(REVIEWS)
+$(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM): scripts/data_packages.py | $(SETUP)
+	@$(PYTHON) $(filter-out %data_packages.py,$(filter %.py,$^))
 	@touch $@
 
 .PHONY: build
@@ -86,7 +93,7 @@ bench: $(BUILD)/build.ninja
 	  $(PYTHON) benchmarks/step/peers.py --json $(RESULTS)/step-python.json $(ARGS)
 	@$(PYTHON) scripts/step_report.py $(RESULTS)/step-c++.json $(RESULTS)/step-python.json --json "$(JSON)"
 else
-bench: $(BUILD)/build.ninja data
+bench: $(BUILD)/build.ninja $(RATINGS)
 	@cmake --build $(BUILD) --target rowlane-bench
 	@mkdir -p "$(dir $(JSON))"
 	@$(WITH_COMMIT) \
@@ -97,7 +104,7 @@ endif
 # Exits with an error when one is not met.
 .PHONY: bars
 bars: JSON = $(RESULTS)/bars.json
-bars: $(BUILD)/build.ninja data
+bars: $(BUILD)/build.ninja $(RATINGS)
 	@cmake --build $(BUILD) --target rowlane-bars
 	@mkdir -p "$(dir $(JSON))"
 	@$(WITH_COMMIT) \
@@ -106,7 +113,7 @@ bars: $(BUILD)/build.ninja data
 # Needs no GPU.
 .PHONY: traffic
 traffic: JSON = $(RESULTS)/traffic.json
-traffic: $(BUILD)/build.ninja data
+traffic: $(BUILD)/build.ninja $(RATINGS)
 	@cmake --build $(BUILD) --target rowlane-traffic
 	@mkdir -p "$(dir $(JSON))"
 	@$(WITH_COMMIT) \

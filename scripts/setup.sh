@@ -93,7 +93,7 @@ main() {
     pip_install -r scripts/requirements-python.txt
   else
     debian_packages g++ cmake ninja-build make git ca-certificates python3-venv \
-      libgtest-dev libcli11-dev nlohmann-json3-dev
+      libgtest-dev libcli11-dev nlohmann-json3-dev libutf8proc-dev
     python_environment
     install_torch
     install_toolkit
