@@ -63,9 +63,12 @@ ROWLANE_DEVICE LinearSteps compose(const LinearSteps& later, const LinearSteps& 
           .ss = later.sw * first.ws + later.ss * first.ss};
 }
 
+// One of them. What w is multiplied by is rounded as a step has it: of a factor near to 1 the error
+// grows with every step, and a dense optimizer has it, too.
+template <typename AccumT>
 ROWLANE_DEVICE LinearSteps sgd_step(const CatchUpLine& line, bool has_momentum, bool is_first) {
   const double decay = line.lr * line.weight_decay;
-  const double keep = line.is_decoupled != 0 ? 1 - decay : 1;
+  const double keep = line.is_decoupled != 0 ? static_cast<AccumT>(1 - decay) : AccumT{1};
   const double g = line.is_decoupled != 0 ? 0 : line.weight_decay;  // times w
   if (!has_momentum) {
     return {.ww = keep - line.lr * g};
@@ -81,6 +84,7 @@ ROWLANE_DEVICE LinearSteps sgd_step(const CatchUpLine& line, bool has_momentum, 
 }
 
 // kSgd from step `begin` to last_step, in as many multiplications as the ages have bits.
+template <typename AccumT>
 ROWLANE_DEVICE LinearSteps sgd_steps(const CatchUpLine* lines, std::int64_t num_lines,
                                      std::int64_t begin, std::int64_t last_step,
                                      bool has_momentum) {
@@ -91,10 +95,10 @@ ROWLANE_DEVICE LinearSteps sgd_steps(const CatchUpLine* lines, std::int64_t num_
     const CatchUpLine line = load_line(lines + i);
     const std::int64_t end = line.end <= last_step ? line.end : last_step + 1;
     if (step == 1) {
-      result = sgd_step(line, has_momentum, /*is_first=*/true);
+      result = sgd_step<AccumT>(line, has_momentum, /*is_first=*/true);
       ++step;
     }
-    LinearSteps power = sgd_step(line, has_momentum, /*is_first=*/false);
+    LinearSteps power = sgd_step<AccumT>(line, has_momentum, /*is_first=*/false);
     for (std::int64_t count = end - step; count > 0; count /= 2) {
       if (count % 2 != 0) {
         result = compose(power, result);
@@ -140,14 +144,16 @@ struct CatchUpReplay {
     return still;
   }
 
-  // What `count` steps do to a piece whose m changes nothing.
-  ROWLANE_DEVICE void skip(const CatchUpLine& line, bool is_adam, std::int64_t count,
+  // What `count` steps do to a piece whose m changes nothing, by the factors that the steps have.
+  ROWLANE_DEVICE void skip(const StepKernelArgs<ElemT>& step, bool is_adam, std::int64_t count,
                            Piece& piece) const {
-    const auto age = static_cast<double>(count);
-    const double decay = line.is_decoupled != 0 ? line.lr * line.weight_decay : 0;
-    const auto keep = static_cast<AccumT>(decay != 0 ? simt::pow(1 - decay, age) : 1);
-    const auto keep_first = static_cast<AccumT>(is_adam ? simt::pow(line.beta1, age) : 1);
-    const auto keep_second = static_cast<AccumT>(is_adam ? simt::pow(line.beta2, age) : 1);
+    const auto power = [count](AccumT factor) {
+      return static_cast<AccumT>(
+          simt::pow(static_cast<double>(factor), static_cast<double>(count)));
+    };
+    const AccumT keep = step.keep != 1 ? power(step.keep) : AccumT{1};
+    const AccumT keep_first = is_adam ? power(step.keep_first) : AccumT{1};
+    const AccumT keep_second = is_adam ? power(step.keep_second) : AccumT{1};
     ROWLANE_UNROLL
     for (int e = 0; e < kElems; ++e) {
       piece.w[e] *= keep;
@@ -194,7 +200,7 @@ struct CatchUpReplay {
         step.step_elements(g, piece, now);
       }
       if (begin < end) {
-        skip(line, is_adam, end - begin, piece);
+        skip(step, is_adam, end - begin, piece);
         begin = end;
       }
       still = still && is_adam;
@@ -233,7 +239,8 @@ __global__ void __launch_bounds__(kBlockThreads, kCatchUpBlocksPerSm)
   const bool is_sgd = step.rule == StepRule::kSgd;
   LinearSteps linear;
   if (is_sgd) {
-    linear = sgd_steps(args.lines, args.num_lines, from + 1, args.last_step, step.num_states > 0);
+    linear = sgd_steps<AccumT>(args.lines, args.num_lines, from + 1, args.last_step,
+                               step.num_states > 0);
   }
   const auto ww = static_cast<AccumT>(linear.ww);
   const auto ws = static_cast<AccumT>(linear.ws);
