@@ -2,6 +2,7 @@
 
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <stdexcept>
 
@@ -56,11 +57,12 @@ void write_outputs(const Record& record, const PlotOptions& plot, const CommonOp
 
 void require_data(const std::string& what, const std::filesystem::path& data_dir,
                   const std::vector<std::string>& files) {
-  for (const std::string& file : files) {
-    if (!std::filesystem::exists(data_dir / file)) {
-      throw std::runtime_error("no " + what + " in " + data_dir.string() + " (" + file +
-                               " is missing): get them with 'make data'");
-    }
+  const auto missing = std::find_if(files.begin(), files.end(), [&](const std::string& file) {
+    return !std::filesystem::exists(data_dir / file);
+  });
+  if (missing != files.end()) {
+    throw std::runtime_error("no " + what + " in " + data_dir.string() + " (" + *missing +
+                             " is missing): get them with 'make data'");
   }
 }
 
