@@ -57,7 +57,7 @@ class EmbeddingModel final : public TabularModel {
     std::int64_t width = num_numbers;
     for (const std::int64_t count : num_categories) {
       const std::string name = "table" + std::to_string(tables_.size());
-      tables_.push_back(register_module(name, fastai_embedding(count, embedding_width(count))));
+      tables_.emplace_back(register_module(name, fastai_embedding(count, embedding_width(count))));
       width += embedding_width(count);
     }
     layers_ = register_module("layers", std::make_shared<Perceptron>(width));

@@ -26,7 +26,7 @@ struct StepResult {
   // Most tensor memory at one time in a step, beside the table and the state.
   std::int64_t peak_bytes = 0;
   // Of the first step, against double; where it was proved.
-  std::optional<double> max_abs_error{};
+  std::optional<double> max_abs_error = std::nullopt;
 
   // The fewest bytes that must be moved: each distinct row, and what is kept for it, once.
   [[nodiscard]] std::int64_t floor_bytes() const;

@@ -259,7 +259,7 @@ void catch_up(const char* op, const ops::StepTarget& target, StepRule rule,
                  });
 }
 
-void row_catch_up_(const at::Tensor& weight, at::TensorList state, const at::Tensor& row_steps,
+void catch_up_rows(const at::Tensor& weight, at::TensorList state, const at::Tensor& row_steps,
                    const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
                    const std::optional<at::Tensor>& indices, std::string_view rule_name,
                    const at::Tensor& history, std::int64_t last_step) {
@@ -283,6 +283,6 @@ void row_catch_up_(const at::Tensor& weight, at::TensorList state, const at::Ten
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(rowlane, CPU, m) { m.impl("row_catch_up_", &row_catch_up_); }
+TORCH_LIBRARY_IMPL(rowlane, CPU, m) { m.impl("row_catch_up_", &catch_up_rows); }
 
 }  // namespace rowlane::cpu

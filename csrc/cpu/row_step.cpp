@@ -10,6 +10,8 @@
 #include "csrc/cpu/block_cache.h"
 #include "csrc/cpu/grad_rows.h"
 #include "csrc/cpu/indices.h"
+#include "csrc/cpu/row_gradient.h"
+#include "csrc/cpu/scatter_sums.h"
 #include "csrc/cpu/sort_indices.h"
 #include "csrc/cpu/sorted_sums.h"
 #include "csrc/cpu/step_table.h"
@@ -40,11 +42,30 @@ void check_rows_differ(std::string_view op, const at::Tensor& rows, std::int64_t
                     " twice");
 }
 
-void row_step_(const at::Tensor& weight, at::TensorList state,
-               const std::optional<at::Tensor>& row_steps, bool counts_rows,
-               const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
-               const at::Tensor& rows, const at::Tensor& values, std::string_view rule_name,
-               at::ArrayRef<double> number_list) {
+// rows [U], all different, and values [U, D], not empty: both contiguous.
+void step_rows(const StepArgs& args, const at::Tensor& rows, const at::Tensor& values) {
+  const std::int64_t num_rows = rows.numel();
+  const std::int64_t num_threads = threads_for(static_cast<std::int64_t>(values.nbytes()));
+  const std::int64_t block_rows = num_threads == 1 ? num_rows : kBlockRows;
+  const std::int64_t scratch_bytes =
+      kStepScratchRows * args.table.dim * accum_bytes(values.scalar_type());
+  const c10::DataPtr scratch =
+      block_cache().allocate(static_cast<std::size_t>(num_threads * scratch_bytes));
+  const ElemStepLoops& loops = elem_step_loops(values.scalar_type());
+  for_each_block((num_rows + block_rows - 1) / block_rows, num_threads,
+                 [&](std::int64_t block, std::int64_t thread) {
+                   loops.step_rows(args, rows.const_data_ptr<std::int64_t>(),
+                                   values.const_data_ptr(), block * block_rows,
+                                   std::min(num_rows, (block + 1) * block_rows),
+                                   static_cast<char*>(scratch.get()) + thread * scratch_bytes);
+                 });
+}
+
+void step_by_rows(const at::Tensor& weight, at::TensorList state,
+                  const std::optional<at::Tensor>& row_steps, bool counts_rows,
+                  const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
+                  const at::Tensor& rows, const at::Tensor& values, std::string_view rule_name,
+                  at::ArrayRef<double> number_list) {
   constexpr const char* kOp = "rowlane::row_step_";
   const ops::StepTarget target =
       ops::step_target(weight, state, row_steps, counts_rows, master, seed);
@@ -53,38 +74,30 @@ void row_step_(const at::Tensor& weight, at::TensorList state,
   ops::check_row_step(kOp, target, rows, values, rule, numbers);
   const at::Tensor row_list = rows.contiguous();
   check_rows_differ(kOp, row_list, weight.size(0));
-  const std::int64_t num_rows = row_list.numel();
-  if (values.numel() == 0) {
-    return;
+  if (values.numel() > 0) {
+    step_rows({.table = step_table(target, rule),
+               .rule = rule,
+               .numbers = numbers,
+               .counts_rows = counts_rows,
+               .divides_by_count = false},
+              row_list, values.contiguous());
   }
-  const at::Tensor value_rows = values.contiguous();
-  const StepArgs args{.table = step_table(target, rule),
-                      .rule = rule,
-                      .numbers = numbers,
-                      .counts_rows = counts_rows,
-                      .divides_by_count = false};
-  const std::int64_t num_threads = threads_for(static_cast<std::int64_t>(value_rows.nbytes()));
-  const std::int64_t block_rows = num_threads == 1 ? num_rows : kBlockRows;
-  const std::int64_t scratch_bytes =
-      kStepScratchRows * args.table.dim * accum_bytes(weight.scalar_type());
-  const c10::DataPtr scratch =
-      block_cache().allocate(static_cast<std::size_t>(num_threads * scratch_bytes));
-  const ElemStepLoops& loops = elem_step_loops(weight.scalar_type());
-  for_each_block((num_rows + block_rows - 1) / block_rows, num_threads,
-                 [&](std::int64_t block, std::int64_t thread) {
-                   loops.step_rows(args, row_list.const_data_ptr<std::int64_t>(),
-                                   value_rows.const_data_ptr(), block * block_rows,
-                                   std::min(num_rows, (block + 1) * block_rows),
-                                   static_cast<char*>(scratch.get()) + thread * scratch_bytes);
-                 });
 }
 
-void embedding_step_(const at::Tensor& weight, at::TensorList state,
-                     const std::optional<at::Tensor>& row_steps, bool counts_rows,
-                     const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
-                     const at::Tensor& grad_output, const at::Tensor& indices,
-                     std::string_view rule_name, at::ArrayRef<double> number_list,
-                     std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq) {
+// Whether the row gradient of these look-ups is summed by scattering, which is faster for small
+// tables, and in another order than sorted sums. Then so does the step, whose bits are those of a
+// step by the row gradient. A row gradient of 16 bits is rounded, the sums of a step are not.
+bool is_scattered(const GradRows& grads, std::int64_t num_rows, std::int64_t num_indices) {
+  return c10::elementSize(grads.dtype) >= sizeof(float) &&
+         select_scatter_shares(num_rows, num_indices, grads) > 0;
+}
+
+void step_by_look_ups(const at::Tensor& weight, at::TensorList state,
+                      const std::optional<at::Tensor>& row_steps, bool counts_rows,
+                      const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
+                      const at::Tensor& grad_output, const at::Tensor& indices,
+                      std::string_view rule_name, at::ArrayRef<double> number_list,
+                      std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq) {
   constexpr const char* kOp = "rowlane::embedding_step_";
   const ops::StepTarget target =
       ops::step_target(weight, state, row_steps, counts_rows, master, seed);
@@ -92,29 +105,38 @@ void embedding_step_(const at::Tensor& weight, at::TensorList state,
   const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
   ops::check_embedding_step(kOp, target, grad_output, indices, rule, numbers, padding_idx);
   const at::Tensor index_list = indices.contiguous();
+  const std::int64_t num_rows = weight.size(0);
   if (grad_output.numel() == 0) {
-    dispatch_index(index_list, [&]<typename IndexT>() {
-      check_indices<IndexT>(kOp, index_list, weight.size(0));
-    });
+    dispatch_index(index_list,
+                   [&]<typename IndexT>() { check_indices<IndexT>(kOp, index_list, num_rows); });
     return;
   }
-  const SortedIndices sorted(kOp, index_list, weight.size(0), padding_idx.value_or(-1));
-  if (sorted.size() == 0) {
+  const GradRows grads = grad_rows(grad_output);
+  StepArgs args{.table = step_table(target, rule),
+                .rule = rule,
+                .numbers = numbers,
+                .counts_rows = counts_rows,
+                .divides_by_count = false};
+  if (!scale_grad_by_freq && is_scattered(grads, num_rows, index_list.numel())) {
+    const auto [rows, sums] = row_gradient(kOp, grad_output, index_list, num_rows,
+                                           padding_idx.value_or(-1), /*scale_by_count=*/false);
+    if (sums.numel() > 0) {
+      step_rows(args, rows, sums);
+    }
     return;
   }
-  sorted_row_steps(sorted, grad_rows(grad_output),
-                   {.table = step_table(target, rule),
-                    .rule = rule,
-                    .numbers = numbers,
-                    .counts_rows = counts_rows,
-                    .divides_by_count = scale_grad_by_freq});
+  const SortedIndices sorted(kOp, index_list, num_rows, padding_idx.value_or(-1));
+  if (sorted.size() > 0) {
+    args.divides_by_count = scale_grad_by_freq;
+    sorted_row_steps(sorted, grads, args);
+  }
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(rowlane, CPU, m) {
-  m.impl("row_step_", &row_step_);
-  m.impl("embedding_step_", &embedding_step_);
+  m.impl("row_step_", &step_by_rows);
+  m.impl("embedding_step_", &step_by_look_ups);
 }
 
 }  // namespace rowlane::cpu

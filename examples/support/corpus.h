@@ -26,7 +26,8 @@ class Vocabulary {
 
  private:
   struct Hash {
-    using is_transparent = void;
+    using is_transparent =
+        void;  // NOLINT(readability-identifier-naming): the name that maps ask for
     std::size_t operator()(std::string_view word) const {
       return std::hash<std::string_view>()(word);
     }
@@ -47,8 +48,7 @@ struct Corpus {
 struct CorpusOptions {
   std::int64_t min_count = 5;  // the vocabulary is of words that occur so many times or more,
   std::int64_t max_words = std::numeric_limits<std::int64_t>::max();  // the most frequent of them
-  std::string unknown =
-      {};  // its last word, which stands for all others; if empty, they are left out
+  std::string unknown;  // its last word, which stands for all others; if empty, they are left out
 };
 
 // Reads a text of words between single spaces.

@@ -116,7 +116,9 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(p
       continue;
     }
     const auto fail_entry = [&, &name = name](const std::string& what) {
-      fail(path_, kSizeBytes, "the header's entry \"" + name + "\": " + what);
+      std::string text = "the header's entry \"";
+      text.append(name).append("\": ").append(what);
+      fail(path_, kSizeBytes, text);
     };
     try {
       Entry entry{parse_dtype(json.at("dtype")), json.at("shape"), 0, 0};

@@ -15,7 +15,7 @@ struct WordVectors {
   at::Tensor table;                // [words.size(), dim], float, contiguous, on the CPU
 };
 
-enum class VectorFormat {
+enum class VectorFormat : std::uint8_t {
   // A line "num_words dim", then for each word a line "word x_1 … x_dim". As written by word2vec.c
   // and by gensim's save_word2vec_format.
   kWord2vecText,

@@ -183,22 +183,30 @@ class Steps : public ::testing::TestWithParam<torch::DeviceType> {
 };
 
 TEST_P(Steps, FusedAndUnfusedGiveTheSameBits) {
-  const auto indices = on_device(torch::randint(3000, {500}, torch::kLong));
-  const auto grad_output = on_device(torch::randn({500, 33}));
-  const auto gradient =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("rowlane::embedding_row_gradient", "")
-          .typed<torch::Tensor(const torch::Tensor&, const torch::Tensor&, c10::SymInt,
-                               std::optional<c10::SymInt>, bool, std::string_view)>()
-          .call(grad_output, indices, 3000, std::nullopt, false, "sorted");
-  for (const RuleCase& rule : rule_cases()) {
-    SCOPED_TRACE(rule.name);
-    const StepTensors fused =
-        random_table(rule, 3000, 33, torch::kFloat, torch::kFloat).to(GetParam());
-    const StepTensors unfused = fused.clone();
-    fused.embedding_step(grad_output, indices, rule);
-    unfused.row_step(gradient._indices()[0], gradient._values(), rule);
-    expect_same_bits(fused, unfused);
+  struct Size {
+    std::int64_t num_rows;
+    std::int64_t num_indices;
+  };
+  // Of the second table every row is looked up hundreds of times.
+  for (const auto [num_rows, num_indices] : {Size{3000, 500}, Size{40, 20000}}) {
+    SCOPED_TRACE(num_rows);
+    const auto indices = on_device(torch::randint(num_rows, {num_indices}, torch::kLong));
+    const auto grad_output = on_device(torch::randn({num_indices, 33}));
+    const auto gradient =
+        c10::Dispatcher::singleton()
+            .findSchemaOrThrow("rowlane::embedding_row_gradient", "")
+            .typed<torch::Tensor(const torch::Tensor&, const torch::Tensor&, c10::SymInt,
+                                 std::optional<c10::SymInt>, bool, std::string_view)>()
+            .call(grad_output, indices, num_rows, std::nullopt, false, "auto");
+    for (const RuleCase& rule : rule_cases()) {
+      SCOPED_TRACE(rule.name);
+      const StepTensors fused =
+          random_table(rule, num_rows, 33, torch::kFloat, torch::kFloat).to(GetParam());
+      const StepTensors unfused = fused.clone();
+      fused.embedding_step(grad_output, indices, rule);
+      unfused.row_step(gradient._indices()[0], gradient._values(), rule);
+      expect_same_bits(fused, unfused);
+    }
   }
 }
 
