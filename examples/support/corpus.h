@@ -26,8 +26,8 @@ class Vocabulary {
 
  private:
   struct Hash {
-    using is_transparent =
-        void;  // NOLINT(readability-identifier-naming): the name that maps ask for
+    // The name that maps ask for. NOLINTNEXTLINE(readability-identifier-naming)
+    using is_transparent = void;
     std::size_t operator()(std::string_view word) const {
       return std::hash<std::string_view>()(word);
     }
