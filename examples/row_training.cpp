@@ -73,7 +73,7 @@ struct Way {
   std::function<double(const TextBatch&)> step;  // returns the loss
   std::function<void()> finish;
   at::Tensor table;
-  std::vector<double> ms{}, losses{};  // of the steps
+  std::vector<double> ms, losses;  // of the steps
   std::int64_t peak_bytes = 0;
 };
 
