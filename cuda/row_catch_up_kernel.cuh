@@ -122,7 +122,7 @@ inline constexpr int kStepsPerLook = 8;
 template <typename ElemT, int kElems>
 struct CatchUpReplay {
   using AccumT = simt::Accum<ElemT>;
-  using Piece = typename StepKernelArgs<ElemT>::template Piece<kElems>;
+  using Piece = StepKernelArgs<ElemT>::template Piece<kElems>;
 
   const CatchUpLine* lines;
   std::int64_t num_lines;
@@ -248,7 +248,9 @@ __global__ void __launch_bounds__(kBlockThreads, kCatchUpBlocksPerSm)
   const auto ss = static_cast<AccumT>(linear.ss);
   const CatchUpReplay<ElemT, kElems> replay{
       .lines = args.lines, .num_lines = args.num_lines, .last_step = args.last_step};
-  for (std::int64_t c = lane * kElems; c < step.dim; c += lanes * kElems) {
+  const int first_column = lane * kElems;
+  const int columns_per_pass = lanes * kElems;
+  for (std::int64_t c = first_column; c < step.dim; c += columns_per_pass) {
     const std::int64_t offset = row * step.dim + c;
     auto piece = step.template load<kElems>(offset);
     if (is_sgd) {

@@ -67,10 +67,11 @@ __global__ void __launch_bounds__(kBlockThreads, row_step_blocks_per_sm(kElems, 
   };
 
   AccumT row_lr = 0;
+  const int first_column = lane * kElems;
   if (step.is_row_wise) {
     AccumT sums[2] = {};
     if (is_active) {
-      for (std::int64_t c = lane * kElems; c < step.dim; c += columns_per_pass) {
+      for (std::int64_t c = first_column; c < step.dim; c += columns_per_pass) {
         AccumT g[kElems];
         load_gradient(c, g);
         auto piece = step.template load<kElems>(row * step.dim + c);
@@ -93,7 +94,7 @@ __global__ void __launch_bounds__(kBlockThreads, row_step_blocks_per_sm(kElems, 
     return;
   }
 
-  for (std::int64_t c = lane * kElems; c < step.dim; c += columns_per_pass) {
+  for (std::int64_t c = first_column; c < step.dim; c += columns_per_pass) {
     AccumT g[kElems];
     load_gradient(c, g);
     const std::int64_t offset = row * step.dim + c;

@@ -17,7 +17,7 @@ namespace rowlane::optim {
 struct ROWLANE_EXPORT LAMBOptions : public torch::optim::OptimizerCloneableOptions<LAMBOptions> {
   LAMBOptions(double lr = 1e-3);  // NOLINT(google-explicit-constructor): as torch's
   TORCH_ARG(double, lr) = 1e-3;
-  using betas_t = std::tuple<double, double>;
+  using betas_t = std::tuple<double, double>;  // NOLINT(readability-identifier-naming): as torch's
   TORCH_ARG(betas_t, betas) = std::make_tuple(0.9, 0.999);
   TORCH_ARG(double, eps) = 1e-6;
   TORCH_ARG(double, weight_decay) = 0;
