@@ -17,10 +17,10 @@
 #include <limits>
 #include <vector>
 
-#include "csrc/cpu/block_cache.h"
 #include "csrc/cpu/caches.h"
 #include "csrc/cpu/grad_rows.h"
 #include "csrc/cpu/indices.h"
+#include "csrc/cpu/scratch.h"
 #include "csrc/cpu/step_table.h"
 #include "csrc/cpu/threads.h"
 #include "csrc/ops/row_step.h"
@@ -248,14 +248,13 @@ void catch_up(const char* op, const ops::StepTarget& target, StepRule rule,
   const std::int64_t num_threads = threads_for(size * row_bytes);
   const std::int64_t block_rows = num_threads == 1 ? size : kBlockRows;
   const std::int64_t scratch_bytes = kStepScratchRows * table.dim * accum_bytes(type);
-  const c10::DataPtr scratch =
-      block_cache().allocate(static_cast<std::size_t>(num_threads * scratch_bytes));
+  Scratch scratch(num_threads * scratch_bytes);
   const ElemStepLoops& loops = elem_step_loops(type);
   for_each_block((size + block_rows - 1) / block_rows, num_threads,
                  [&](std::int64_t block, std::int64_t thread) {
-                   catch_up_of<IndexT>(loops)(
-                       args, rows, block * block_rows, std::min(size, (block + 1) * block_rows),
-                       static_cast<char*>(scratch.get()) + thread * scratch_bytes);
+                   catch_up_of<IndexT>(loops)(args, rows, block * block_rows,
+                                              std::min(size, (block + 1) * block_rows),
+                                              scratch.get() + thread * scratch_bytes);
                  });
 }
 

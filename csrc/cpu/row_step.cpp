@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <vector>
 
-#include "csrc/cpu/block_cache.h"
 #include "csrc/cpu/grad_rows.h"
 #include "csrc/cpu/indices.h"
 #include "csrc/cpu/row_gradient.h"
 #include "csrc/cpu/scatter_sums.h"
+#include "csrc/cpu/scratch.h"
 #include "csrc/cpu/sort_indices.h"
 #include "csrc/cpu/sorted_sums.h"
 #include "csrc/cpu/step_table.h"
@@ -49,15 +49,14 @@ void step_rows(const StepArgs& args, const at::Tensor& rows, const at::Tensor& v
   const std::int64_t block_rows = num_threads == 1 ? num_rows : kBlockRows;
   const std::int64_t scratch_bytes =
       kStepScratchRows * args.table.dim * accum_bytes(values.scalar_type());
-  const c10::DataPtr scratch =
-      block_cache().allocate(static_cast<std::size_t>(num_threads * scratch_bytes));
+  Scratch scratch(num_threads * scratch_bytes);
   const ElemStepLoops& loops = elem_step_loops(values.scalar_type());
   for_each_block((num_rows + block_rows - 1) / block_rows, num_threads,
                  [&](std::int64_t block, std::int64_t thread) {
                    loops.step_rows(args, rows.const_data_ptr<std::int64_t>(),
                                    values.const_data_ptr(), block * block_rows,
                                    std::min(num_rows, (block + 1) * block_rows),
-                                   static_cast<char*>(scratch.get()) + thread * scratch_bytes);
+                                   scratch.get() + thread * scratch_bytes);
                  });
 }
 

@@ -8,6 +8,7 @@
 
 #include "csrc/cpu/block_cache.h"
 #include "csrc/cpu/caches.h"
+#include "csrc/cpu/scratch.h"
 #include "csrc/cpu/threads.h"
 
 namespace rowlane::cpu {
@@ -38,27 +39,6 @@ auto step_share_of(const ElemStepLoops& loops) {
     return loops.step_share_64;
   }
 }
-
-// Memory for the time of a call: within the object if it is little, because small calls would feel
-// an allocation.
-class Scratch {
- public:
-  explicit Scratch(std::int64_t bytes) {
-    if (bytes > kFewBytes) {
-      memory_ = block_cache().allocate(static_cast<std::size_t>(bytes));
-    }
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  char* get() { return memory_ ? static_cast<char*>(memory_.get()) : few_; }
-
- private:
-  static constexpr std::int64_t kFewBytes = 4096;
-
-  alignas(64) char few_[kFewBytes];  // NOLINT(modernize-avoid-c-arrays): not initialised
-  c10::DataPtr memory_;
-};
 
 // Of each share; few machines need more than are within the object.
 template <typename T>
