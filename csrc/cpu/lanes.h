@@ -232,17 +232,28 @@ inline void copy_row(char* to, const char* from, std::int64_t bytes) {
 
 // Always inlined, as is what calls only this: GCC takes a function that does nothing but fetch for
 // one that does nothing, and drops the call.
-[[gnu::always_inline]] inline void prefetch_row(const void* row, std::int64_t bytes) {
+template <bool kToWrite>
+[[gnu::always_inline]] inline void fetch_row_of(const void* row, std::int64_t bytes) {
   const char* const begin = static_cast<const char*>(row);
   const std::int64_t end = bytes < kPrefetchRowBytes ? bytes : kPrefetchRowBytes;
   for (std::int64_t i = 0; i < end; i += kLineBytes) {
-    __builtin_prefetch(begin + i);
+    __builtin_prefetch(begin + i, kToWrite ? 1 : 0);
   }
-  __builtin_prefetch(begin + end - 1);
+  __builtin_prefetch(begin + end - 1, kToWrite ? 1 : 0);
 }
 
-inline std::int64_t prefetch_rows_ahead(std::int64_t row_bytes) {
-  return clamp(kPrefetchBytes / row_bytes, kMinPrefetchRows, kMaxPrefetchRows);
+[[gnu::always_inline]] inline void prefetch_row(const void* row, std::int64_t bytes) {
+  fetch_row_of<false>(row, bytes);
+}
+
+// Takes the row from other cores, too: otherwise its first store waits for that.
+[[gnu::always_inline]] inline void prefetch_row_to_write(const void* row, std::int64_t bytes) {
+  fetch_row_of<true>(row, bytes);
+}
+
+inline std::int64_t prefetch_rows_ahead(std::int64_t row_bytes,
+                                        std::int64_t bytes = kPrefetchBytes) {
+  return clamp(bytes / row_bytes, kMinPrefetchRows, kMaxPrefetchRows);
 }
 
 }  // namespace rowlane::cpu::ROWLANE_ISA

@@ -297,7 +297,8 @@ template <typename ElemT, typename Entry>
 void sum_share(const SumArgs<Entry>& args, SumShare& share) {
   StoreSink<ElemT, Entry> sink(args, share);
   ShareSummer<ElemT, Entry, StoreSink<ElemT, Entry>>(
-      args, static_cast<AccumOf<ElemT>*>(share.scratch), sink)
+      args, static_cast<AccumOf<ElemT>*>(share.scratch), sink,
+      prefetch_rows_ahead(args.target.dim * static_cast<std::int64_t>(sizeof(ElemT))))
       .sum(share);
   sink.end();
 }

@@ -89,6 +89,7 @@ class RowStepper {
     access_.close(row, opened);
   }
 
+  [[nodiscard]] std::int64_t rows_ahead() const { return access_.rows_ahead(); }
   [[gnu::always_inline]] void fetch(std::int64_t row) const { access_.fetch(row); }
 
  private:
@@ -143,6 +144,7 @@ class StepSink {
     stepper_.step(row, sum_);
   }
 
+  [[nodiscard]] std::int64_t rows_ahead() const { return stepper_.rows_ahead(); }
   [[gnu::always_inline]] void fetch_row(std::int64_t row) {
     if (row != fetched_row_) {
       fetched_row_ = row;
@@ -162,7 +164,7 @@ template <typename ElemT, typename Entry>
 void step_share(const SumArgs<Entry>& sums, const StepArgs& args, SumShare& share) {
   auto* const scratch = static_cast<AccumOf<ElemT>*>(share.scratch);
   StepSink<ElemT> sink(args, scratch);
-  ShareSummer<ElemT, Entry, StepSink<ElemT>>(sums, scratch, sink).sum(share);
+  ShareSummer<ElemT, Entry, StepSink<ElemT>>(sums, scratch, sink, sink.rows_ahead()).sum(share);
 }
 
 template <typename ElemT>
@@ -178,9 +180,9 @@ void step_rows(const StepArgs& args, const std::int64_t* rows, const void* value
                std::int64_t begin, std::int64_t end, void* scratch) {
   using Accum = AccumOf<ElemT>;
   const std::int64_t dim = args.table.dim;
-  const std::int64_t ahead = prefetch_rows_ahead(dim * static_cast<std::int64_t>(sizeof(ElemT)));
   auto* const widened = static_cast<Accum*>(scratch);
   RowStepper<ElemT> stepper(args, widened + dim);
+  const std::int64_t ahead = stepper.rows_ahead();
   for (std::int64_t i = begin; i < end; ++i) {
     if (i + ahead < end) {
       stepper.fetch(rows[i + ahead]);

@@ -72,6 +72,9 @@ void narrow_row(ElemT* to, const float* from, std::int64_t dim, const Narrow& na
 
 // ---- Rows of a table ---------------------------------------------------------------------------
 
+// Of gradients, tables and states together, how far ahead a step fetches.
+inline constexpr std::int64_t kStepPrefetchBytes = 8192;
+
 template <typename ElemT>
 class RowAccess {
   using Accum = AccumOf<ElemT>;
@@ -128,19 +131,32 @@ class RowAccess {
     }
   }
 
-  [[gnu::always_inline]] void fetch(std::int64_t row) const {
-    prefetch_row(weight(row), table_.dim * static_cast<std::int64_t>(sizeof(ElemT)));
+  // How many rows ahead a step fetches what it reads and writes.
+  [[nodiscard]] std::int64_t rows_ahead() const {
+    const auto weight_bytes = table_.dim * static_cast<std::int64_t>(sizeof(ElemT));
+    std::int64_t bytes = 2 * weight_bytes;  // the gradient's, too
     if (table_.master != nullptr) {
-      prefetch_row(table_.master + row * table_.dim,
-                   table_.dim * static_cast<std::int64_t>(sizeof(float)));
+      bytes += table_.dim * static_cast<std::int64_t>(sizeof(float));
+    }
+    for (int k = 0; k < table_.num_states; ++k) {
+      bytes += state_bytes(k);
+    }
+    return prefetch_rows_ahead(bytes, kStepPrefetchBytes);
+  }
+
+  [[gnu::always_inline]] void fetch(std::int64_t row) const {
+    prefetch_row_to_write(weight(row), table_.dim * static_cast<std::int64_t>(sizeof(ElemT)));
+    if (table_.master != nullptr) {
+      prefetch_row_to_write(table_.master + row * table_.dim,
+                            table_.dim * static_cast<std::int64_t>(sizeof(float)));
     }
     for (int k = 0; k < table_.num_states; ++k) {
       const auto bytes =
           static_cast<std::int64_t>(is_in_place(k) ? sizeof(Accum) : sizeof(ElemT)) * state_dim(k);
-      prefetch_row(static_cast<const char*>(table_.state[k]) + row * bytes, bytes);
+      prefetch_row_to_write(static_cast<const char*>(table_.state[k]) + row * bytes, bytes);
     }
     if (table_.row_steps != nullptr) {
-      __builtin_prefetch(table_.row_steps + row);
+      __builtin_prefetch(table_.row_steps + row, 1);
     }
   }
 
@@ -154,6 +170,9 @@ class RowAccess {
   [[nodiscard]] std::int64_t state_dim(int k) const { return is_per_row(k) ? 1 : table_.dim; }
   [[nodiscard]] bool is_in_place(int k) const {
     return kIsWide || table_.state_is_wide || is_per_row(k);
+  }
+  [[nodiscard]] std::int64_t state_bytes(int k) const {
+    return static_cast<std::int64_t>(is_in_place(k) ? sizeof(Accum) : sizeof(ElemT)) * state_dim(k);
   }
   [[nodiscard]] ElemT* narrow_state(int k, std::int64_t row) const {
     return static_cast<ElemT*>(table_.state[k]) + row * table_.dim;

@@ -87,13 +87,13 @@ class ShareSummer {
   using Accum = AccumOf<ElemT>;
 
  public:
-  // scratch: AccumT [dim]
-  ShareSummer(const SumArgs<Entry>& args, Accum* scratch, Sink& sink)
+  // scratch: AccumT [dim]. Entries are fetched `ahead` entries ahead.
+  ShareSummer(const SumArgs<Entry>& args, Accum* scratch, Sink& sink, std::int64_t ahead)
       : args_(args),
         entries_(args.entries),
         dim_(args.target.dim),
         row_bytes_(args.target.dim * static_cast<std::int64_t>(sizeof(ElemT))),
-        ahead_(prefetch_rows_ahead(row_bytes_)),
+        ahead_(ahead),
         scratch_(scratch),
         sink_(sink) {}
 
