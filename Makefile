@@ -92,9 +92,12 @@ bench: $(BUILD)/build.ninja
 	@cmake --build $(BUILD) --target rowlane-step rowlane
 	@mkdir -p "$(dir $(JSON))" $(RESULTS)
 	@$(WITH_COMMIT) $(BUILD)/bin/rowlane-step --json $(RESULTS)/step-c++.json $(ARGS)
-	@ROWLANE_LIBRARY_DIR=$(BUILD)/lib \
-	  $(PYTHON) benchmarks/step/peers.py --json $(RESULTS)/step-python.json $(ARGS)
-	@$(PYTHON) scripts/step_report.py $(RESULTS)/step-c++.json $(RESULTS)/step-python.json --json "$(JSON)"
+	@for workload in step fbgemm-default; do \
+	  ROWLANE_LIBRARY_DIR=$(BUILD)/lib $(PYTHON) benchmarks/step/peers.py $$workload \
+	    --json $(RESULTS)/step-python-$$workload.json $(ARGS); \
+	done
+	@$(PYTHON) scripts/step_report.py $(RESULTS)/step-c++.json $(RESULTS)/step-python-{step,fbgemm-default}.json \
+	  --json "$(JSON)"
 else
 bench: $(BUILD)/build.ninja $(RATINGS)
 	@cmake --build $(BUILD) --target rowlane-bench

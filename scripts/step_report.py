@@ -171,16 +171,20 @@ def write_png(path, document):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cpp", type=pathlib.Path, help="the file of rowlane-step --json")
-    parser.add_argument("python", type=pathlib.Path, help="the file of peers.py --json")
+    parser.add_argument("python", type=pathlib.Path, nargs="+", help="files of peers.py --json")
     parser.add_argument("--json", type=pathlib.Path, required=True, help="both together")
     parser.add_argument("--png", type=pathlib.Path, help="default: beside the JSON")
     arguments = parser.parse_args()
     png = arguments.png or arguments.json.with_suffix(".png")
     try:
-        document, python = read_document(arguments.cpp), read_document(arguments.python)
-        document["results"] += python["results"]
-        document["skipped"] += python["skipped"]
-        document["python_omp_wait_policy"] = python["omp_wait_policy"]
+        document = read_document(arguments.cpp)
+        document["python_omp_wait_policy"] = {}
+        for path in arguments.python:
+            python = read_document(path)
+            document["results"] += python["results"]
+            document["skipped"] += python["skipped"]
+            for row in python["results"][:1]:
+                document["python_omp_wait_policy"][row["workload"]] = python["omp_wait_policy"]
         rows, skipped = document["results"], document["skipped"]
         print_tables(rows, skipped)
         print_growth(rows, skipped)

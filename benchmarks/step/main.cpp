@@ -2,8 +2,13 @@
 #include <ATen/Parallel.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <iostream>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "format.h"
 #include "json_document.h"
@@ -21,6 +26,8 @@ struct CommandLine {
   std::filesystem::path json_path;
   double budget_s = 8.0;
   int num_threads = 0;
+  std::vector<std::string> ops;
+  std::vector<std::string> workloads;
   bool is_quick = false;
 };
 
@@ -48,31 +55,35 @@ class StepBenchmark {
               << at::get_num_threads() << " threads, torch " << torch_version() << "\n"
               << "forward + backward + update; peak is tensor memory beside table and state\n";
     constexpr IndexSource kUniform{IndexLaw::kUniform, 0.0};
-    progress_.begin_workload("step");
-    for (const IndexSource source : {kUniform, IndexSource{IndexLaw::kZipf, 1.0}}) {
-      add(compare_steps(problem_of(num_rows, num_indices, source), plan_));
+    if (begin("step")) {
+      for (const IndexSource source : {kUniform, IndexSource{IndexLaw::kZipf, 1.0}}) {
+        for (const StepOp op : chosen(kStepOps)) {
+          add(compare_steps(op, problem_of(num_rows, num_indices, source), plan_));
+        }
+      }
     }
-    const std::vector<std::int64_t> all_rows =
-        line_.is_quick ? std::vector<std::int64_t>{100, 1000}
-                       : std::vector<std::int64_t>{10'000, 100'000, 1'000'000, 10'000'000};
-    const std::vector<std::int64_t> all_indices =
-        line_.is_quick ? std::vector<std::int64_t>{50, 500}
-                       : std::vector<std::int64_t>{1024, 4096, 16'384, 65'536, 131'072};
-    progress_.begin_workload("step-rows");
-    for (const StepOp op : {StepOp::kSgd, StepOp::kAdagrad, StepOp::kAdam}) {
+    constexpr std::array kGrowthOps{StepOp::kSgd, StepOp::kAdagrad, StepOp::kAdam};
+    if (begin("step-rows")) {
       std::vector<Problem> by_rows;
-      for (const std::int64_t rows : all_rows) {
+      for (const std::int64_t rows :
+           line_.is_quick ? std::vector<std::int64_t>{100, 1000}
+                          : std::vector<std::int64_t>{10'000, 100'000, 1'000'000, 10'000'000}) {
         by_rows.push_back(problem_of(rows, num_indices, kUniform));
       }
-      add(measure_growth("step-rows", op, by_rows, plan_));
+      for (const StepOp op : chosen(kGrowthOps)) {
+        add(measure_growth("step-rows", op, by_rows, plan_));
+      }
     }
-    progress_.begin_workload("step-indices");
-    for (const StepOp op : {StepOp::kSgd, StepOp::kAdagrad, StepOp::kAdam}) {
+    if (begin("step-indices")) {
       std::vector<Problem> by_indices;
-      for (const std::int64_t indices : all_indices) {
+      for (const std::int64_t indices :
+           line_.is_quick ? std::vector<std::int64_t>{50, 500}
+                          : std::vector<std::int64_t>{1024, 4096, 16'384, 65'536, 131'072}) {
         by_indices.push_back(problem_of(num_rows, indices, kUniform));
       }
-      add(measure_growth("step-indices", op, by_indices, plan_));
+      for (const StepOp op : chosen(kGrowthOps)) {
+        add(measure_growth("step-indices", op, by_indices, plan_));
+      }
     }
     if (!line_.json_path.empty()) {
       write_document(line_.json_path, document_);
@@ -81,6 +92,27 @@ class StepBenchmark {
   }
 
  private:
+  // Whether the workload is to be measured.
+  bool begin(const std::string& workload) {
+    if (!line_.workloads.empty() && !contains(line_.workloads, workload)) {
+      return false;
+    }
+    progress_.begin_workload(workload);
+    return true;
+  }
+
+  [[nodiscard]] std::vector<StepOp> chosen(std::span<const StepOp> ops) const {
+    std::vector<StepOp> result(ops.begin(), ops.end());
+    std::erase_if(result, [this](StepOp op) {
+      return !line_.ops.empty() && !contains(line_.ops, to_string(op));
+    });
+    return result;
+  }
+
+  static bool contains(const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  }
+
   void add(const StepReport& report) {
     progress_.clear();
     std::string heading;
@@ -151,6 +183,11 @@ int main(int argc, char** argv) {
   app.add_option("--budget", line.budget_s, "seconds of timing per operation and problem")
       ->capture_default_str();
   app.add_option("--threads", line.num_threads, "torch's choice by default");
+  app.add_option("--op", line.ops, "only these operations")
+      ->check(CLI::IsMember(
+          {"step_sgd", "step_adagrad", "step_rowwise_adagrad", "step_sparse_adam", "step_adam"}));
+  app.add_option("--workload", line.workloads, "only these workloads")
+      ->check(CLI::IsMember({"step", "step-rows", "step-indices"}));
   app.add_flag("--quick", line.is_quick, "tiny tables, to see that everything runs");
   CLI11_PARSE(app, argc, argv);
   return run_program(kProgram, [&] {

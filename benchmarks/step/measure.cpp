@@ -2,7 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/_unique2.h>
-#include <ATen/ops/full.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 
@@ -74,35 +74,32 @@ std::int64_t StepResult::floor_bytes() const {
   return forward + update + 2 * indices_bytes;
 }
 
-StepReport compare_steps(const Problem& problem, const StepPlan& plan) {
+StepReport compare_steps(StepOp op, const Problem& problem, const StepPlan& plan) {
   const at::Tensor table = at::randn({problem.num_rows, problem.dim}, problem.dtype);
   const LookUps look_ups(problem);
+  const FirstStep first_step(op, table, look_ups.indices(0), look_ups.output_grad);
+  const std::vector<Stepper> steppers = make_steppers(op, table);
   StepReport report;
-  for (const StepOp op : kStepOps) {
-    const FirstStep first_step(op, table, look_ups.indices(0), look_ups.output_grad);
-    const std::vector<Stepper> steppers = make_steppers(op, table);
-    const std::size_t begin = report.results.size();
-    std::vector<TimedCall> calls;
-    for (const Stepper& stepper : steppers) {
-      plan.on_step("proving " + to_string(op) + ", " + display_name(stepper));
-      report.results.push_back({.workload = "step",
-                                .op = op,
-                                .impl = stepper.impl,
-                                .algorithm = stepper.algorithm,
-                                .name = display_name(stepper),
-                                .problem = problem,
-                                .num_distinct_rows = first_step.num_distinct_rows(),
-                                .max_abs_error = first_step.check(stepper)});
-    }
-    plan.on_step("timing " + to_string(op));
-    for (std::size_t i = 0; i < steppers.size(); ++i) {
-      report.results[begin + i].peak_bytes = peak_bytes(steppers[i], look_ups);
-      calls.push_back(timed(steppers[i], look_ups));
-    }
-    const std::vector<Timing> timings = time_interleaved(calls, timing_plan(plan), at::kCPU);
-    for (std::size_t i = 0; i < timings.size(); ++i) {
-      report.results[begin + i].timing = timings[i];
-    }
+  for (const Stepper& stepper : steppers) {
+    plan.on_step("proving " + to_string(op) + ", " + display_name(stepper));
+    report.results.push_back({.workload = "step",
+                              .op = op,
+                              .impl = stepper.impl,
+                              .algorithm = stepper.algorithm,
+                              .name = display_name(stepper),
+                              .problem = problem,
+                              .num_distinct_rows = first_step.num_distinct_rows(),
+                              .max_abs_error = first_step.check(stepper)});
+  }
+  plan.on_step("timing " + to_string(op));
+  std::vector<TimedCall> calls;
+  for (std::size_t i = 0; i < steppers.size(); ++i) {
+    report.results[i].peak_bytes = peak_bytes(steppers[i], look_ups);
+    calls.push_back(timed(steppers[i], look_ups));
+  }
+  const std::vector<Timing> timings = time_interleaved(calls, timing_plan(plan), at::kCPU);
+  for (std::size_t i = 0; i < timings.size(); ++i) {
+    report.results[i].timing = timings[i];
   }
   return report;
 }
@@ -139,8 +136,8 @@ StepReport measure_growth(const std::string& workload, StepOp op,
     if (!steppers.empty() && report.results.back().problem.num_rows == problem.num_rows) {
       steppers.push_back(steppers.back());
     } else {
-      steppers.push_back(
-          make_fused(op, at::full({problem.num_rows, problem.dim}, 1.0, problem.dtype)));
+      const at::Tensor table = at::empty({problem.num_rows, problem.dim}, problem.dtype);
+      steppers.push_back(make_fused(op, table.fill_(1.0)));
     }
     const at::Tensor rows =
         std::get<0>(at::_unique2(look_ups.back()->indices(0).flatten(), /*sorted=*/false));

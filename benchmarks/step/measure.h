@@ -46,15 +46,15 @@ struct StepReport {
 };
 
 struct StepPlan {
-  // For each operation of a problem.
+  // Of a comparison or a growth curve.
   double budget_s = 8.0;
   bool is_quick = false;
   // Told what is being done.
   std::function<void(const std::string& text)> on_step;
 };
 
-// Proves all ways of each operation right on the problem, then times them in turns.
-StepReport compare_steps(const Problem& problem, const StepPlan& plan);
+// Proves all ways of the operation right on the problem, then times them in turns.
+StepReport compare_steps(StepOp op, const Problem& problem, const StepPlan& plan);
 
 // Rowlane's fused steps over tables or look-ups of different sizes, in turns. Tables that don't fit
 // into the memory that is free are left out.

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Times Rowlane's Python optimizers beside peers that exist in Python only, in one run.
 
-torch.optim.SparseAdam, torch's fused dense Adam, and FBGEMM's table-batched embedding on the CPU
-(fbgemm_gpu; without it its rows say how to get it). Each contender's first step is proved right
-before anything is timed. Writes rows of schema 1, for scripts/step_report.py.
+The workload `step`: torch.optim.SparseAdam, and torch's fused dense Adam. `fbgemm-default`: FBGEMM's
+table-batched embedding on the CPU (fbgemm_gpu; without it its rows say how to get it). Each
+contender's first step is proved right before anything is timed. Writes rows of schema 1, for
+scripts/step_report.py.
 
 ROWLANE_LIBRARY_DIR names the folder of librowlane.so.
 """
@@ -19,9 +20,9 @@ import statistics
 import sys
 import time
 
-if os.environ.get("OMP_WAIT_POLICY") is None:
-    # Threads of two libraries that spin for each other would take several times as long. Read when
-    # OpenMP is loaded, so the program begins once more.
+if "fbgemm-default" in sys.argv and os.environ.get("OMP_WAIT_POLICY") is None:
+    # FBGEMM has an OpenMP of its own; threads of two that spin for each other would take several
+    # times as long. Read when OpenMP is loaded, so the program begins once more.
     os.environ["OMP_WAIT_POLICY"] = "passive"
     os.execv(sys.executable, [sys.executable, *sys.argv])
 
@@ -163,9 +164,8 @@ def fbgemm_contender(problem, optimizer, is_pooled):
         [(problem.rows, problem.dim, EmbeddingLocation.HOST, ComputeDevice.CPU)],
         optimizer=EmbOptimType[optimizer], learning_rate=LEARNING_RATE, eps=EPS,
         pooling_mode=PoolingMode.SUM if is_pooled else PoolingMode.NONE)
-    table = module.split_embedding_weights()[0]
-    with torch.no_grad():
-        table.normal_()
+    table = module.split_embedding_weights()[0].detach()
+    table.normal_()
     batch, length = problem.shape
     offsets = torch.arange(0, batch * length + 1, length)
 
@@ -173,7 +173,7 @@ def fbgemm_contender(problem, optimizer, is_pooled):
         module(indices, offsets).backward(gradient)
 
     return Contender("fbgemm_cpu", f"{optimizer}{', sum' if is_pooled else ''}", problem,
-                     table.detach(), step, is_pooled)
+                     table, step, is_pooled)
 
 
 def twins(problem, table, make, is_pooled=False, **arguments):
@@ -181,29 +181,40 @@ def twins(problem, table, make, is_pooled=False, **arguments):
     return [rowlane_contender(problem, table, make, way, is_pooled, **arguments) for way in ways]
 
 
-def step_contenders(problem):
+def is_chosen(name, names):
+    return not names or name in names
+
+
+def huge_table(problem):
+    """All contenders share it, but FBGEMM, which has its own."""
+    table = torch.empty(problem.rows, problem.dim)
+    return table.normal_(generator=problem.generator)
+
+
+def step_contenders(problem, chosen_ops):
     """(operation, [contender]) of the workload `step`."""
-    table = torch.randn(problem.rows, problem.dim, generator=problem.generator)
-    yield "step_sgd", twins(problem, table, rowlane.optim.SGD) + [
-        torch_contender(problem, table, torch.optim.SGD, "torch.optim.SGD", True)]
-    yield "step_adagrad", twins(problem, table, rowlane.optim.Adagrad, eps=EPS) + [
-        torch_contender(problem, table, torch.optim.Adagrad, "torch.optim.Adagrad", True, eps=EPS)]
-    yield "step_sparse_adam", twins(problem, table, rowlane.optim.SparseAdam) + [
-        torch_contender(problem, table, torch.optim.SparseAdam, "torch.optim.SparseAdam", True)]
-    yield "step_adam", twins(problem, table, rowlane.optim.Adam) + [
-        torch_contender(problem, table, torch.optim.Adam, "torch.optim.Adam, fused", False,
-                        fused=True)]
+    table = huge_table(problem)
+    for op, make, peer, is_sparse, arguments in (
+            ("step_sgd", rowlane.optim.SGD, torch.optim.SGD, True, {}),
+            ("step_adagrad", rowlane.optim.Adagrad, torch.optim.Adagrad, True, {"eps": EPS}),
+            ("step_sparse_adam", rowlane.optim.SparseAdam, torch.optim.SparseAdam, True, {}),
+            ("step_adam", rowlane.optim.Adam, torch.optim.Adam, False, {"fused": True})):
+        if is_chosen(op, chosen_ops):
+            name = f"torch.optim.{peer.__name__}{'' if is_sparse else ', fused'}"
+            own_arguments = {"eps": EPS} if "eps" in arguments else {}
+            yield op, twins(problem, table, make, **own_arguments) + [
+                torch_contender(problem, table, peer, name, is_sparse, **arguments)]
 
 
-def fbgemm_contenders(problem, has_fbgemm):
+def fbgemm_contenders(problem, chosen_ops, has_fbgemm):
     """(operation, [contender]) of FBGEMM's own shape: look-ups by themselves, then summed bags."""
     optimizers = [("step_sgd", "EXACT_SGD", rowlane.optim.SGD, {}),
                   ("step_adagrad", "EXACT_ADAGRAD", rowlane.optim.Adagrad, {"eps": EPS}),
                   ("step_rowwise_adagrad", "EXACT_ROWWISE_ADAGRAD", rowlane.optim.RowWiseAdagrad,
                    {"eps": EPS})]
-    table = torch.randn(problem.rows, problem.dim, generator=problem.generator)
+    table = huge_table(problem)
     for op, optimizer, make, arguments in optimizers:
-        for is_pooled in (False, True):
+        for is_pooled in (False, True) if is_chosen(op, chosen_ops) else ():
             contenders = twins(problem, table, make, is_pooled, **arguments)
             if has_fbgemm:
                 contenders.append(fbgemm_contender(problem, optimizer, is_pooled))
@@ -275,37 +286,40 @@ def find_fbgemm():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workload", choices=("step", "fbgemm-default"))
     parser.add_argument("--json", type=pathlib.Path, required=True, help="the file to write")
     parser.add_argument("--budget", type=float, default=8.0,
                         help="seconds of timing per operation and problem")
+    parser.add_argument("--op", action="append", help="only this operation; may be repeated")
     parser.add_argument("--quick", action="store_true", help="tiny tables")
     options = parser.parse_args()
     if options.quick:
         options.budget = 0.02
-    has_fbgemm = find_fbgemm()
     results, skipped = [], []
     rows, count = (2000, 500) if options.quick else (1_000_000, 32768)
     shape = (32, 4) if options.quick else (512, 20)
     try:
-        for law in ("uniform", "zipf(1.0)"):
+        for law in ("uniform", "zipf(1.0)") if options.workload == "step" else ():
             problem = Problem("step", 1.0, rows, (count, 1), law)
-            for op, contenders in step_contenders(problem):
+            for op, contenders in step_contenders(problem, options.op):
                 measure(problem, op, contenders, options, results)
-        # One of the 32 tables of FBGEMM's default benchmark.
-        problem = Problem("fbgemm-default", 1 / 32, min(rows, 100_000), shape, "uniform")
-        for op, contenders in fbgemm_contenders(problem, has_fbgemm):
-            measure(problem, op, contenders, options, results)
-            if not has_fbgemm:
-                skipped.append({**problem.row(), "op": op, "impl": "fbgemm_cpu",
-                                "pooling": results[-1]["pooling"],
-                                "reason": f"fbgemm_gpu is not installed: {GET_FBGEMM}"})
+        if options.workload == "fbgemm-default":
+            has_fbgemm = find_fbgemm()
+            # One of the 32 tables of FBGEMM's default benchmark.
+            problem = Problem("fbgemm-default", 1 / 32, min(rows, 100_000), shape, "uniform")
+            for op, contenders in fbgemm_contenders(problem, options.op, has_fbgemm):
+                measure(problem, op, contenders, options, results)
+                if not has_fbgemm:
+                    skipped.append({**problem.row(), "op": op, "impl": "fbgemm_cpu",
+                                    "pooling": results[-1]["pooling"],
+                                    "reason": f"fbgemm_gpu is not installed: {GET_FBGEMM}"})
     except WrongStep as error:
         print(f"peers.py: {error}", file=sys.stderr)
         return 1
     document = {
         "schema": 1, "date": datetime.datetime.now(datetime.timezone.utc).strftime("%FT%TZ"),
         "torch": torch.__version__.split("+")[0], "threads": torch.get_num_threads(),
-        "omp_wait_policy": os.environ["OMP_WAIT_POLICY"], "results": results, "skipped": skipped}
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"), "results": results, "skipped": skipped}
     options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0
 
