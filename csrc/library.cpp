@@ -3,6 +3,7 @@
 #include <torch/library.h>
 
 #include "rowlane/aten.h"
+#include "rowlane/huge_pages.h"
 #include "rowlane/index_errors.h"
 
 TORCH_LIBRARY(rowlane, m) {
@@ -57,7 +58,8 @@ TORCH_LIBRARY(rowlane, m) {
       " -> ()",
       tags);
 
-  // For programs in Python: include/rowlane/index_errors.h and aten.h
+  // For programs in Python: include/rowlane/huge_pages.h, index_errors.h and aten.h
+  m.def("use_huge_pages(Tensor table) -> ()", &rowlane::use_huge_pages);
   m.def("synchronize() -> ()", &rowlane::synchronize);
   m.def("install_aten_kernels() -> ()", &rowlane::install_aten_kernels);
   m.def("uninstall_aten_kernels() -> ()", &rowlane::uninstall_aten_kernels);

@@ -13,6 +13,7 @@
 #include "format.h"
 #include "index_batches.h"
 #include "memory_probe.h"
+#include "rowlane/huge_pages.h"
 #include "step/first_step.h"
 
 namespace rowlane::bench {
@@ -76,6 +77,7 @@ std::int64_t StepResult::floor_bytes() const {
 
 StepReport compare_steps(StepOp op, const Problem& problem, const StepPlan& plan) {
   const at::Tensor table = at::randn({problem.num_rows, problem.dim}, problem.dtype);
+  use_huge_pages(table);
   const LookUps look_ups(problem);
   const FirstStep first_step(op, table, look_ups.indices(0), look_ups.output_grad);
   const std::vector<Stepper> steppers = make_steppers(op, table);
@@ -137,6 +139,7 @@ StepReport measure_growth(const std::string& workload, StepOp op,
       steppers.push_back(steppers.back());
     } else {
       const at::Tensor table = at::empty({problem.num_rows, problem.dim}, problem.dtype);
+      use_huge_pages(table);
       steppers.push_back(make_fused(op, table.fill_(1.0)));
     }
     const at::Tensor rows =

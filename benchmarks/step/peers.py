@@ -165,6 +165,7 @@ def fbgemm_contender(problem, optimizer, is_pooled):
         optimizer=EmbOptimType[optimizer], learning_rate=LEARNING_RATE, eps=EPS,
         pooling_mode=PoolingMode.SUM if is_pooled else PoolingMode.NONE)
     table = module.split_embedding_weights()[0].detach()
+    rowlane.use_huge_pages(table)
     table.normal_()
     batch, length = problem.shape
     offsets = torch.arange(0, batch * length + 1, length)
@@ -188,6 +189,7 @@ def is_chosen(name, names):
 def huge_table(problem):
     """All contenders share it, but FBGEMM, which has its own."""
     table = torch.empty(problem.rows, problem.dim)
+    rowlane.use_huge_pages(table)
     return table.normal_(generator=problem.generator)
 
 

@@ -14,10 +14,10 @@
 #include <mutex>
 #include <string_view>
 
+#include "csrc/cpu/huge_pages.h"
+
 namespace rowlane::cpu {
 namespace {
-
-constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 
 struct Block {
   void* data;
@@ -45,11 +45,9 @@ void* map_huge_pages(std::size_t bytes) {
   if (rest > 0) {
     munmap(std::bit_cast<void*>(data + bytes), rest);
   }
-#ifdef MADV_HUGEPAGE
-  // A hint: if it is refused, the pages are small.
-  static_cast<void>(madvise(std::bit_cast<void*>(data), bytes, MADV_HUGEPAGE));
-#endif
-  return std::bit_cast<void*>(data);
+  auto* const pages = std::bit_cast<void*>(data);
+  advise_huge_pages(pages, bytes);
+  return pages;
 }
 
 std::size_t capacity_from_environment() {

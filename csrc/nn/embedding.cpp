@@ -12,6 +12,7 @@
 #include "csrc/ops/embedding.h"
 #include "csrc/optim/row_steps.h"
 #include "csrc/optim/row_table.h"
+#include "rowlane/huge_pages.h"
 #include "rowlane/optim/row_optimizer.h"
 
 namespace rowlane::nn {
@@ -58,9 +59,10 @@ void EmbeddingImpl::reset() {
   } else {
     TORCH_CHECK_TYPE(!options.dtype().has_value() || isDifferentiableType(*options.dtype()), kName,
                      ": dtype must be floating point or complex, got ", *options.dtype());
-    weight = register_parameter(
-        "weight", at::empty({num_rows, dim},
-                            at::TensorOptions().device(options.device()).dtype(options.dtype())));
+    const at::Tensor table = at::empty(
+        {num_rows, dim}, at::TensorOptions().device(options.device()).dtype(options.dtype()));
+    use_huge_pages(table);
+    weight = register_parameter("weight", table);
     reset_parameters();
   }
 }

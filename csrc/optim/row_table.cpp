@@ -7,12 +7,14 @@
 #include <ATen/ops/_values.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
 #include <mutex>
 #include <utility>
 
 #include "csrc/optim/row_steps.h"
+#include "rowlane/huge_pages.h"
 
 namespace rowlane::optim::detail {
 namespace {
@@ -106,7 +108,9 @@ RowTable::Step RowTable::begin_step() {
     if (!tensor.defined()) {
       const at::DimVector sizes =
           slot.is_per_row ? at::DimVector{shape_.first} : at::DimVector(weight_.sizes());
-      tensor = at::full(sizes, slot.initial, weight_.options().dtype(dtype));
+      tensor = at::empty(sizes, weight_.options().dtype(dtype));
+      use_huge_pages(tensor);
+      tensor.fill_(slot.initial);
       if (rule.step_count(*param_state) == nullptr) {
         restart();
       }
@@ -127,7 +131,10 @@ RowTable::Step RowTable::begin_step() {
     num_steps_of_all_rows_ = num_steps_;
   }
   if (options_.master_weights() && is_16_bit() && !master_.defined()) {
-    master_ = as_table(weight_.detach()).to(at::kFloat);
+    const at::Tensor table = as_table(weight_.detach());
+    master_ = at::empty(table.sizes(), table.options().dtype(at::kFloat));
+    use_huge_pages(master_);
+    master_.copy_(table);
   }
   return {target(), numbers};
 }

@@ -3,6 +3,7 @@
 
 #include "rowlane/aten.h"
 #include "rowlane/embedding.h"
+#include "rowlane/huge_pages.h"
 #include "rowlane/index_errors.h"
 #include "rowlane/nn/embedding.h"
 #include "rowlane/nn/functional/embedding.h"

@@ -4,7 +4,9 @@ import copy
 import functools
 import io
 import math
+import pathlib
 import pickle
+import re
 
 import pytest
 import torch
@@ -12,6 +14,39 @@ from training import ALL, DENSE, Model, batches, make_rowlane, train
 
 import rowlane
 from rowlane import optim
+
+# --- memory ---------------------------------------------------------------------------------------
+
+HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def is_in_huge_pages(tensor):
+    """Whether they were asked for, of the memory in the tensor's middle."""
+    middle, is_here = tensor.data_ptr() + tensor.nbytes // 2, False
+    for line in pathlib.Path("/proc/self/smaps").read_text().splitlines():
+        if mapping := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            is_here = int(mapping[1], 16) <= middle < int(mapping[2], 16)
+        elif is_here and line.startswith("VmFlags:"):
+            return "hg" in line.split()
+    raise ValueError("no mapping has the tensor in it")
+
+
+@pytest.mark.skipif(not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text(),
+                    reason="the system has no transparent huge pages")
+def test_tables_and_states_are_in_huge_pages():
+    table = rowlane.nn.Embedding(200_000, 64)
+    assert is_in_huge_pages(table.weight)
+    optimizer = optim.SparseAdam(table.parameters())
+    table.fuse(optimizer)
+    table(torch.tensor([1, 5])).sum().backward()
+    for name in ("exp_avg", "exp_avg_sq"):
+        assert is_in_huge_pages(optimizer.state[table.weight][name])
+    other = torch.arange(4_000_000)
+    assert not is_in_huge_pages(other)
+    rowlane.use_huge_pages(other)
+    assert is_in_huge_pages(other)
+    assert torch.equal(other, torch.arange(4_000_000))
+
 
 # --- types ----------------------------------------------------------------------------------------
 

@@ -7,6 +7,6 @@
 """
 
 from . import nn, optim
-from ._accelerate import accelerate, synchronize
+from ._accelerate import accelerate, synchronize, use_huge_pages
 
-__all__ = ["accelerate", "nn", "optim", "synchronize"]
+__all__ = ["accelerate", "nn", "optim", "synchronize", "use_huge_pages"]

@@ -29,6 +29,11 @@ class Embedding(torch.nn.Embedding):
         self.row_gradient = row_gradient
         self.algorithm = algorithm
 
+    def reset_parameters(self) -> None:
+        """As torch's."""
+        torch.ops.rowlane.use_huge_pages(self.weight)
+        super().reset_parameters()
+
     def attach(self, optimizer: RowOptimizer) -> Embedding:
         """Ties the table to the optimizer, whose parameter `weight` must be; returns the module.
 

@@ -57,8 +57,9 @@ class TableOptimizer(torch.optim.Optimizer):
         """The tensors [V] that come after them."""
         return []
 
-    def _new_state(self, name: str, group: dict[str, Any], like: Tensor) -> Tensor:
-        return torch.zeros_like(like)
+    def _initial_value(self, group: dict[str, Any]) -> float:
+        """Of what the rule keeps."""
+        return 0.0
 
     def _next_step(self, param: Tensor, group: dict[str, Any]) -> int:
         """Counts a step in the parameter's state, as torch's optimizer does."""
@@ -198,20 +199,21 @@ class TableOptimizer(torch.optim.Optimizer):
         tensors = []
         for name in self._state_names(group):
             if state.get(name) is None:
-                state[name] = self._new_state(name, group, param.detach())
+                state[name] = _in_huge_pages(param, dtype).fill_(self._initial_value(group))
             if state[name].dtype != dtype:
                 state[name] = state[name].to(dtype)
             tensors.append(self._as_rows(state[name]))
         for name in self._per_row_state_names():
             if name not in state:
                 accumulate_dtype = torch.float64 if is_double else torch.float32
-                state[name] = self._new_state(name, group, torch.empty(
-                    self._as_rows(param).size(0), dtype=accumulate_dtype, device=param.device))
+                state[name] = torch.full(
+                    (self._as_rows(param).size(0),), self._initial_value(group),
+                    dtype=accumulate_dtype, device=param.device)
             tensors.append(state[name])
         if not group["master_weights"] or not _is_16_bit(param):
             return tensors, None
         if "master" not in state:
-            state["master"] = param.detach().float()
+            state["master"] = _in_huge_pages(param, torch.float32).copy_(param.detach())
         return tensors, self._as_rows(state["master"])
 
     def _draw_seed(self, param: Tensor, group: dict[str, Any]) -> int | None:
@@ -222,3 +224,10 @@ class TableOptimizer(torch.optim.Optimizer):
 
 def _is_16_bit(param: Tensor) -> bool:
     return param.dtype in (torch.float16, torch.bfloat16)
+
+
+def _in_huge_pages(like: Tensor, dtype: torch.dtype) -> Tensor:
+    """A new tensor of that shape, which nothing has been written to."""
+    tensor = torch.empty_like(like, dtype=dtype, requires_grad=False)
+    torch.ops.rowlane.use_huge_pages(tensor)
+    return tensor

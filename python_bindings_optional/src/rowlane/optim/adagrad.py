@@ -27,8 +27,8 @@ class Adagrad(RowOptimizer, torch.optim.Adagrad):
     def _state_names(self, group: dict[str, Any]) -> list[str]:
         return ["sum"]
 
-    def _new_state(self, name: str, group: dict[str, Any], like: Tensor) -> Tensor:
-        return torch.full_like(like, group["initial_accumulator_value"])
+    def _initial_value(self, group: dict[str, Any]) -> float:
+        return float(group["initial_accumulator_value"])
 
     def _leaves_other_rows(self, numbers: StepNumbers) -> bool:
         return numbers.weight_decay == 0

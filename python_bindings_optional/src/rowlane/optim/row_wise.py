@@ -58,8 +58,8 @@ class RowWiseAdagrad(_OwnOptimizer):
     def _per_row_state_names(self) -> list[str]:
         return ["sum"]
 
-    def _new_state(self, name: str, group: dict[str, Any], like: Tensor) -> Tensor:
-        return torch.full_like(like, group["initial_accumulator_value"])
+    def _initial_value(self, group: dict[str, Any]) -> float:
+        return float(group["initial_accumulator_value"])
 
 
 class _OwnAdam(_OwnOptimizer):
