@@ -128,9 +128,7 @@ class Contender:
 
 def training_loop(module, optimizer, length=None):
     def step(indices, gradient):
-        rows = module(indices)
-        if length is not None:
-            rows = rows.unflatten(0, (-1, length)).sum(1)
+        rows = module(indices) if length is None else module(indices.view(-1, length)).sum(1)
         rows.backward(gradient)
         optimizer.step()
         optimizer.zero_grad()

@@ -14,8 +14,7 @@ namespace rowlane::cpu {
 
 struct GradRows {
   at::Tensor owner;
-  const void* data;
-  std::int64_t stride;  // elements from row to row; 0 when all are one
+  LookUpGrads look_ups;
   std::int64_t dim;
   at::ScalarType dtype;
 
@@ -26,11 +25,10 @@ struct GradRows {
 
 // grad_output [*, dim] of any strides.
 inline GradRows grad_rows(const at::Tensor& grad_output) {
-  auto [rows, stride] = ops::grad_rows(grad_output);
+  auto [rows, stride, repeats] = ops::grad_rows(grad_output, /*keeps_repeats=*/true);
   const void* const data = rows.const_data_ptr();
   return {.owner = std::move(rows),
-          .data = data,
-          .stride = stride,
+          .look_ups = {.data = data, .stride = stride, .repeats = repeats},
           .dim = grad_output.size(-1),
           .dtype = grad_output.scalar_type()};
 }

@@ -330,15 +330,15 @@ template <std::int64_t kDim, typename ElemT, typename IndexT>
 void scatter_rows_of(const ScatterArgs<IndexT>& args) {
   using Accum = AccumOf<ElemT>;
   const ScatterArgs<IndexT> a = args;
-  const auto* const grads = static_cast<const ElemT*>(a.grads);
   auto* const sums = static_cast<Accum*>(a.sums);
   for (std::int64_t i = a.begin; i < a.end; ++i) {
     const auto row = static_cast<std::int64_t>(a.indices[i]);
     if (row == a.skipped_row) {
       continue;
     }
+    const auto* const grad = a.grads.template of<ElemT>(i);
     for (std::int64_t c = 0; c < kDim; ++c) {
-      sums[row * kDim + c] += Lane<ElemT>::load(grads + i * a.grad_stride + c);
+      sums[row * kDim + c] += Lane<ElemT>::load(grad + c);
     }
   }
 }
@@ -348,7 +348,6 @@ void scatter_rows(const ScatterArgs<IndexT>& args) {
   using Accum = AccumOf<ElemT>;
   using Vec = VecOf<ElemT>;
   const ScatterArgs<IndexT> a = args;
-  const auto* const grads = static_cast<const ElemT*>(a.grads) + a.column_begin;
   auto* const all_sums = static_cast<Accum*>(a.sums) + a.column_begin;
   const std::int64_t columns = a.column_end - a.column_begin;
   const std::int64_t vec_columns = columns / kLanes<ElemT> * kLanes<ElemT>;
@@ -361,7 +360,7 @@ void scatter_rows(const ScatterArgs<IndexT>& args) {
     if (row == a.skipped_row) {
       continue;
     }
-    const ElemT* const grad = grads + i * a.grad_stride;
+    const ElemT* const grad = a.grads.template of<ElemT>(i) + a.column_begin;
     Accum* const sums = all_sums + row * a.dim;
     for (std::int64_t c = 0; c < vec_columns; c += kLanes<ElemT>) {
       const Vec sum = load_bits<Vec>(sums + c) + Lane<ElemT>::load_vec(grad + c);

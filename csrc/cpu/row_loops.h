@@ -34,6 +34,19 @@ struct SortedEntries {
   }
 };
 
+// The gradients of the look-ups, each ElemT [dim].
+struct LookUpGrads {
+  const void* data;
+  std::int64_t stride;   // elements from row to row
+  std::int64_t repeats;  // neighbours that share a row
+
+  template <typename ElemT>
+  [[nodiscard]] const ElemT* of(std::int64_t position) const {
+    const std::int64_t row = repeats == 1 ? position : position / repeats;
+    return static_cast<const ElemT*>(data) + row * stride;
+  }
+};
+
 // The sum of a row with more entries than this is the sum, in order, of the sums of its chunks of
 // so many entries. It is what makes a sum that several threads share the same for any number of
 // them, and it bounds the rounding errors of long sums.
@@ -63,8 +76,7 @@ struct SumTarget {
 template <typename Entry>
 struct SumArgs {
   SortedEntries<Entry> entries;
-  const void* grads;         // ElemT [*, dim]
-  std::int64_t grad_stride;  // elements from row to row
+  LookUpGrads grads;
   SumTarget target;
   std::int64_t* unique_rows;  // [num_unique], or null: `out` has every row, and the rest is zeros
   bool prefetches;            // the gradients do not fit into the cache
@@ -88,8 +100,7 @@ template <typename IndexT>
 struct ScatterArgs {
   const IndexT* indices;     // in range; those equal to skipped_row are left out
   std::int64_t skipped_row;  // -1 for none
-  const void* grads;         // ElemT [*, dim]
-  std::int64_t grad_stride;  // elements from row to row
+  LookUpGrads grads;
   std::int64_t dim;
   std::int64_t begin;
   std::int64_t end;

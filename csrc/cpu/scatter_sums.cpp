@@ -88,8 +88,7 @@ at::Tensor scatter_sums(const at::Tensor& indices, const GradRows& grads, std::i
       scatter_of<IndexT>(loops)(
           {.indices = indices.const_data_ptr<IndexT>(),
            .skipped_row = skipped_row,
-           .grads = grads.data,
-           .grad_stride = grads.stride,
+           .grads = grads.look_ups,
            .dim = grads.dim,
            .begin = num_indices / num_shares * share + std::min(share, num_indices % num_shares),
            .end = num_indices / num_shares * (share + 1) +

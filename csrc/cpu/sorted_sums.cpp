@@ -84,8 +84,7 @@ class SortedSums {
       return scratch.get() + thread * scratch_bytes;
     };
     const SumArgs<Entry> args{.entries = entries_,
-                              .grads = grads_.data,
-                              .grad_stride = grads_.stride,
+                              .grads = grads_.look_ups,
                               .target = {.out = nullptr,
                                          .dim = grads_.dim,
                                          .chunk_sums = chunk_sums.get(),
@@ -203,8 +202,7 @@ class SortedSums {
     const c10::DataPtr chunk_sums = allocate_chunk_sums();
     Scratch scratch(num_shares * sum_bytes);
     const SumArgs<Entry> args{.entries = entries_,
-                              .grads = grads_.data,
-                              .grad_stride = grads_.stride,
+                              .grads = grads_.look_ups,
                               .target = {.out = out.mutable_data_ptr(),
                                          .dim = grads_.dim,
                                          .chunk_sums = chunk_sums.get(),

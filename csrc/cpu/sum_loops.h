@@ -122,7 +122,7 @@ class ShareSummer {
 
   // The gradient of a sorted entry.
   [[nodiscard]] const ElemT* grad(std::int64_t i) const {
-    return static_cast<const ElemT*>(args_.grads) + entries_.position(i) * args_.grad_stride;
+    return args_.grads.template of<ElemT>(entries_.position(i));
   }
 
   [[gnu::always_inline]] void fetch_ahead(std::int64_t i) const {

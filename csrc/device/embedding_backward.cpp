@@ -64,7 +64,8 @@ struct Result {
 
 void run(const Call& call, BackwardRequest request, const Result& result) {
   const IndexCheck check(call.op, call.grad_output.device());
-  const auto [grad, grad_row_stride] = ops::grad_rows(call.grad_output);
+  const auto [grad, grad_row_stride, repeats] =
+      ops::grad_rows(call.grad_output, /*keeps_repeats=*/false);
   const at::Tensor index_list = call.indices.contiguous();
   const kernels::BackwardProblem problem{
       .num_rows = call.num_embeddings,

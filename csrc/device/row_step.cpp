@@ -116,7 +116,8 @@ void embedding_step(const at::Tensor& weight, at::TensorList state,
   const kernels::RowStep step = make_step(target, rule, numbers);
   const c10::DeviceGuard guard(weight.device());
   const IndexCheck check(kOp, weight.device());
-  const auto [grad, grad_row_stride] = ops::grad_rows(grad_output);
+  const auto [grad, grad_row_stride, repeats] =
+      ops::grad_rows(grad_output, /*keeps_repeats=*/false);
   const at::Tensor index_list = indices.contiguous();
   const kernels::BackwardProblem problem{.num_rows = weight.size(0),
                                          .dim = weight.size(1),

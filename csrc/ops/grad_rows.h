@@ -9,22 +9,25 @@ namespace rowlane::ops {
 
 struct GradRows {
   at::Tensor rows;
-  std::int64_t stride;  // elements from row to row
+  std::int64_t stride;   // elements from row to row; 0 when all are one
+  std::int64_t repeats;  // neighbours that share a row
 };
 
 // grad_output [*, dim] of any strides. Rows that are all the same one, as of a sum's gradient, stay
-// one, with stride 0.
-inline GradRows grad_rows(const at::Tensor& grad_output) {
-  const std::int64_t last = grad_output.dim() - 1;
-  bool is_one_row = grad_output.numel() > 0 && last > 0;
-  for (std::int64_t d = 0; d < last; ++d) {
-    is_one_row = is_one_row && (grad_output.stride(d) == 0 || grad_output.size(d) == 1);
+// one. With keeps_repeats so do those of neighbours, as of the gradient of sums over them.
+inline GradRows grad_rows(const at::Tensor& grad_output, bool keeps_repeats) {
+  const std::int64_t dim = grad_output.size(-1);
+  at::Tensor rows = grad_output;
+  std::int64_t repeats = 1;
+  while (rows.numel() > 0 && rows.dim() > 1 && (rows.stride(-2) == 0 || rows.size(-2) == 1)) {
+    repeats *= rows.size(-2);
+    rows = rows.select(-2, 0);
   }
-  if (!is_one_row) {
-    return {grad_output.contiguous(), grad_output.size(last)};
+  if (rows.numel() == dim) {
+    return {rows.contiguous(), 0, 1};
   }
-  return {grad_output.as_strided({grad_output.size(last)}, {grad_output.stride(last)}).contiguous(),
-          0};
+  return keeps_repeats ? GradRows{rows.contiguous(), dim, repeats}
+                       : GradRows{grad_output.contiguous(), dim, 1};
 }
 
 }  // namespace rowlane::ops

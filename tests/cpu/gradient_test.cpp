@@ -67,6 +67,25 @@ class Gradient : public ::testing::TestWithParam<std::tuple<Case, at::ScalarType
   at::Tensor grad;
 };
 
+// As sums over the look-ups of a bag have it.
+TEST_P(Gradient, OfNeighboursMayBeOneRow) {
+  const std::int64_t num_bags = indices.numel() / 20;
+  const at::Tensor shared =
+      integers({num_bags, 1, 1, grad.size(1)}, grad.scalar_type()).expand({-1, 4, 5, -1});
+  const at::Tensor contiguous = shared.contiguous();
+  const at::Tensor bags = op_indices.view({num_bags, 4, 5});
+  for (const bool scales : {false, true}) {
+    SCOPED_TRACE(::testing::Message() << "scales " << scales);
+    EXPECT_TRUE(bit_equal(dense_gradient("test", shared, bags, num_rows, {-1, scales}),
+                          dense_gradient("test", contiguous, bags, num_rows, {-1, scales})));
+    const auto [rows, sums] = row_gradient("test", shared, bags, num_rows, -1, scales);
+    const auto [expected_rows, expected_sums] =
+        row_gradient("test", contiguous, bags, num_rows, -1, scales);
+    EXPECT_TRUE(bit_equal(rows, expected_rows));
+    EXPECT_TRUE(bit_equal(sums, expected_sums));
+  }
+}
+
 TEST_P(Gradient, DenseIsTheSumOfEachRow) {
   for (const std::int64_t padding_row : {-1, 3}) {
     for (const bool scales : {false, true}) {

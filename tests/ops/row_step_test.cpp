@@ -309,7 +309,9 @@ TEST_P(Steps, TakeGradientsOfAnyStrides) {
   const auto indices = on_device(torch::tensor({{5, 1, 5}, {0, 2, 1}}, torch::kLong));
   const auto grads = on_device(torch::randn({4, 3, 2}));
   for (const auto& grad_output :
-       {grads.permute({2, 1, 0}), on_device(torch::ones({1})).expand({2, 3, 4})}) {
+       {grads.permute({2, 1, 0}), on_device(torch::ones({1})).expand({2, 3, 4}),
+        on_device(torch::randn({2, 1, 4})).expand({2, 3, 4}),
+        on_device(torch::randn({1, 3, 4})).expand({2, 3, 4})}) {
     const StepTensors strided =
         random_table(rule, 6, 4, torch::kFloat, torch::kFloat).to(GetParam());
     const StepTensors contiguous = strided.clone();
