@@ -321,6 +321,11 @@ void RowTable::load(torch::serialize::InputArchive* archive) {
     const std::vector<StateSlot> slots = owner_->rule().slots(*state, owner_->options_of(*this));
     const std::int64_t* count = owner_->rule().step_count(*state);
     num_steps_ = count != nullptr ? *count : (!slots.empty() && slots[0].tensor->defined() ? 1 : 0);
+    for (const StateSlot& slot : slots) {
+      if (slot.tensor->defined()) {
+        use_huge_pages(*slot.tensor);
+      }
+    }
   }
   num_steps_of_all_rows_ = num_steps_;
   state_.clear();

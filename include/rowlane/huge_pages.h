@@ -13,8 +13,9 @@ namespace rowlane {
 // others, or where the system refuses (/sys/kernel/mm/transparent_hugepage/enabled is "never").
 //
 // nn::Embedding asks for the table that it makes, and optimizers for what they keep, before
-// anything is written there, which costs nothing. A table that is in use is moved by the system,
-// which takes about a second per GB: worth it before a training run or in a server.
+// anything is written there, which costs nothing. Memory in use is moved by the system, in half a
+// second to two per GB: a table that is given, which pays in a training run or a server, and states
+// that torch makes (Adagrad's) or an archive brings, for which optimizers ask.
 ROWLANE_EXPORT void use_huge_pages(const at::Tensor& table);
 
 }  // namespace rowlane

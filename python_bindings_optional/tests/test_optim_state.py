@@ -41,6 +41,9 @@ def test_tables_and_states_are_in_huge_pages():
     table(torch.tensor([1, 5])).sum().backward()
     for name in ("exp_avg", "exp_avg_sq"):
         assert is_in_huge_pages(optimizer.state[table.weight][name])
+    adagrad = optim.Adagrad(table.parameters())
+    table.attach(adagrad)
+    assert is_in_huge_pages(adagrad.state[table.weight]["sum"])
     other = torch.arange(4_000_000)
     assert not is_in_huge_pages(other)
     rowlane.use_huge_pages(other)

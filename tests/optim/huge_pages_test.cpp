@@ -9,9 +9,11 @@
 #include <charconv>
 #include <cstdint>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "rowlane/nn/embedding.h"
+#include "rowlane/optim/adagrad.h"
 #include "rowlane/optim/sparse_adam.h"
 
 namespace rowlane {
@@ -77,6 +79,22 @@ TEST_F(HugePages, HoldTheTableOfAModuleAndTheStateOfItsOptimizer) {
       *optimizer.state().at(table->weight.unsafeGetTensorImpl()));
   EXPECT_TRUE(is_advised(state.exp_avg()));
   EXPECT_TRUE(is_advised(state.exp_avg_sq()));
+}
+
+TEST_F(HugePages, HoldTheStateThatTorchMakesAndThatAnArchiveBrings) {
+  nn::Embedding table(200'000, 64);
+  optim::Adagrad optimizer({table->weight});
+  table->fuse(optimizer);
+  const auto sum = [&] {
+    return static_cast<const optim::AdagradParamState&>(
+               *optimizer.state().at(table->weight.unsafeGetTensorImpl()))
+        .sum();
+  };
+  EXPECT_TRUE(is_advised(sum()));
+  std::stringstream archive;
+  torch::save(optimizer, archive);
+  torch::load(optimizer, archive);
+  EXPECT_TRUE(is_advised(sum()));
 }
 
 TEST_F(HugePages, AreNotForATableThatAModuleIsGiven) {

@@ -39,7 +39,7 @@ def accelerate() -> Accelerated:
 def use_huge_pages(table: Tensor) -> None:
     """Asks Linux to hold a large table's memory in pages of 2 MiB, for faster look-ups.
 
-    What it holds stays, and is moved in about a second per GB. For tensors of 8 MiB or more on the
+    What it holds stays, and is moved in half a second to two per GB. For tensors of 8 MiB or more on the
     CPU; nothing happens to others. rowlane.nn.Embedding asks for the table that it makes, and
     optimizers for what they keep, before anything is written there, which costs nothing.
     """

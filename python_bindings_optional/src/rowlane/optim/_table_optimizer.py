@@ -110,9 +110,10 @@ class TableOptimizer(torch.optim.Optimizer):
                 for name, value in state_dict["state"].get(number, {}).items():
                     if isinstance(value, Tensor) and self._keeps_dtype(name, value, param, own):
                         self.state[param][name] = value.to(param.device, copy=True)
-        for table in self._tables.values():
+        for param, table in self._tables.items():
             table.row_steps = None
             table.history.clear()
+            self._move_state(param)
 
     def _keeps_dtype(self, name: str, value: Tensor, param: Tensor, group: dict[str, Any]) -> bool:
         return (name in ("row_steps", "master") or name in self._per_row_state_names()
@@ -158,6 +159,12 @@ class TableOptimizer(torch.optim.Optimizer):
         raise ValueError(f"{self._name}: weight must be one of the optimizer's parameters, got "
                          f"another tensor of shape {list(weight.shape)}")
 
+    def _move_state(self, param: Tensor) -> None:
+        """What torch has made or loaded, into huge pages."""
+        for value in self.state.get(param, {}).values():
+            if isinstance(value, Tensor):
+                torch.ops.rowlane.use_huge_pages(value)
+
     def _full_row_steps(self, param: Tensor, step: int) -> Tensor:
         return torch.full((self._as_rows(param).size(0),), step, dtype=torch.int64,
                           device=param.device)
@@ -166,6 +173,7 @@ class TableOptimizer(torch.optim.Optimizer):
         if param not in self._tables:
             self._group_of(param)  # or there is none
             self._tables[param] = Table()
+            self._move_state(param)
         return self._tables[param]
 
     def _last_step(self, param: Tensor) -> int:
