@@ -8,28 +8,28 @@
 
 namespace rowlane::kernels {
 
-// What happens to a row w whose gradients have the sum g, in step t, counted from 1. With
-// is_decoupled, w is multiplied by 1 - lr weight_decay first; else g += weight_decay w first, but
-// for kSparseAdam, which has no decay, and kLamb, which has its own.
+// What happens to a row w whose gradients have the sum g, in step t, counted from 1.
 enum class StepRule : std::uint8_t {
-  // buf = beta1 buf + (1 - beta2) g, in step 1 g; w -= lr d, where d is buf, or with is_nesterov
-  // g + beta1 buf; without a state g. State: buf or nothing. Source: torch.optim.SGD, whose
-  // dampening is beta2.
+  // g += weight_decay w; buf = momentum buf + (1 - dampening) g (in step 1: g); w -= lr d, where d
+  // is buf, or with nesterov g + momentum buf; without momentum g. State: buf, with momentum.
+  // Source: torch.optim.SGD.
   kSgd,
-  // sum += g^2; w -= lr g / (sqrt(sum) + eps). State: sum. Source: torch.optim.Adagrad.
+  // g += weight_decay w; sum += g^2; w -= lr g / (sqrt(sum) + eps). State: sum. Source:
+  // torch.optim.Adagrad; its lr_decay is part of lr.
   kAdagrad,
-  // sum += mean(g^2), w as above. State: sum of [num_rows]. Source: FBGEMM,
+  // Adagrad with one number per row: sum += mean(g^2). State: sum [V]. Source: FBGEMM,
   // EXACT_ROWWISE_ADAGRAD.
   kRowWiseAdagrad,
-  // m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+  // g += weight_decay w; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
   // w -= lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps). State: m, v and, of AMSGrad, the
-  // largest v, which then is used instead. Source: torch.optim.Adam, AdamW.
+  // largest v, which then is used instead. Source: torch.optim.Adam and, decoupled,
+  // torch.optim.AdamW.
   kAdam,
   // m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v);
-  // w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps). State: m, v. Source:
-  // torch.optim.SparseAdam.
+  // w -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps): eps comes before the correction
+  // of the bias. State: m, v. Source: torch.optim.SparseAdam.
   kSparseAdam,
-  // kAdam with v = beta2 v + (1 - beta2) mean(g^2). State: m, v of [num_rows]. Source: FBGEMM,
+  // Adam with one v per row: v = beta2 v + (1 - beta2) mean(g^2). State: m, v [V]. Source: FBGEMM,
   // PARTIAL_ROWWISE_ADAM.
   kPartialRowWiseAdam,
   // r = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay w;
@@ -38,12 +38,15 @@ enum class StepRule : std::uint8_t {
   kLamb,
 };
 
+// The numbers of one step.
 struct StepNumbers {
   double lr = 0;
   double weight_decay = 0;
+  // w is multiplied by 1 - lr weight_decay before the rest, instead of g += weight_decay w. (LAMB's
+  // is part of its formula.)
   bool is_decoupled = false;
-  double beta1 = 0;
-  double beta2 = 0;
+  double beta1 = 0;  // SGD: momentum
+  double beta2 = 0;  // SGD: dampening
   double eps = 0;
   bool is_nesterov = false;
   std::int64_t step = 1;  // t

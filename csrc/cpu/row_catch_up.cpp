@@ -37,11 +37,11 @@ constexpr std::int64_t kBlockRows = 256;
 constexpr std::int64_t kGrain = 16 << 10;
 
 bool has_decay(const StepNumbers& numbers) {
-  return numbers.is_decoupled != 0 && numbers.lr * numbers.weight_decay != 0;
+  return numbers.is_decoupled && numbers.lr * numbers.weight_decay != 0;
 }
 
 bool has_weight_decay(const StepNumbers& numbers) {
-  return numbers.is_decoupled == 0 && numbers.weight_decay != 0;
+  return !numbers.is_decoupled && numbers.weight_decay != 0;
 }
 
 // The numbers of every step from first_step to last_step.
@@ -55,7 +55,7 @@ class StepTables {
         first_step_(first_step) {
     std::size_t line = 0;
     for (std::int64_t step = first_step; step <= last_step; ++step) {
-      while (line + 1 < history.size() && history[line + 1].step <= static_cast<double>(step)) {
+      while (line + 1 < history.size() && history[line + 1].step <= step) {
         ++line;
       }
       steps_.push_back(history[line]);
@@ -133,7 +133,7 @@ class StepTables {
     const bool is_first = step_of(i) == 1;
     const double from_weight = is_first ? grad : (1 - n.beta2) * grad;
     const double from_state = is_first ? 0 : n.beta1;
-    const bool is_nesterov = n.is_nesterov != 0;
+    const bool is_nesterov = n.is_nesterov;
     const double factor = is_nesterov ? n.beta1 : 1;
     return {decay - n.lr * ((is_nesterov ? grad : 0) + factor * from_weight),
             -n.lr * factor * from_state, from_weight, from_state};
@@ -222,9 +222,8 @@ void catch_up(const char* op, const ops::StepTarget& target, StepRule rule,
   if (size == 0 || smallest >= last_step) {
     return;
   }
-  TORCH_CHECK_VALUE(history.front().step <= static_cast<double>(smallest + 1), op,
-                    ": history must begin with step ", smallest + 1,
-                    ", the first that a row has missed, got ", history.front().step);
+  TORCH_CHECK_VALUE(history.front().step <= smallest + 1, op, ": history must begin with step ",
+                    smallest + 1, ", the first that a row has missed, got ", history.front().step);
   const StepTables tables(rule, history, smallest + 1, last_step, target);
   const at::ScalarType type = target.weight.scalar_type();
   CatchUpArgs args{.table = table,

@@ -75,7 +75,7 @@ class RowStepper {
         function_(step_function<Accum>(args.rule, args.table.num_states)),
         row_steps_(args.table.row_steps),
         counts_rows_(args.counts_rows),
-        step_(static_cast<std::int64_t>(args.numbers.step)) {}
+        step_(args.numbers.step) {}
 
   void step(std::int64_t row, const Accum* grad) {
     std::int64_t step = step_;

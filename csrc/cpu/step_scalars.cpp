@@ -13,7 +13,7 @@ StepScalars<Accum> step_scalars(ops::StepRule rule, const ops::StepNumbers& numb
                            rule == StepRule::kPartialRowWiseAdam || rule == StepRule::kLamb;
   const double bias1 = has_moments ? 1 - std::pow(numbers.beta1, t) : 1;
   const double root2 = has_moments ? std::sqrt(1 - std::pow(numbers.beta2, t)) : 1;
-  const bool is_decoupled = numbers.is_decoupled != 0 && rule != StepRule::kLamb;
+  const bool is_decoupled = numbers.is_decoupled && rule != StepRule::kLamb;
   const double decay = is_decoupled ? 1 - numbers.lr * numbers.weight_decay : 1;
   const double weight_decay = is_decoupled ? 0 : numbers.weight_decay;
   return {.lr = static_cast<Accum>(numbers.lr),
@@ -30,7 +30,7 @@ StepScalars<Accum> step_scalars(ops::StepRule rule, const ops::StepNumbers& numb
           .bias_root = static_cast<Accum>(root2),
           .has_weight_decay = weight_decay != 0 && rule != StepRule::kLamb,
           .has_decay = decay != 1,
-          .is_nesterov = numbers.is_nesterov != 0,
+          .is_nesterov = numbers.is_nesterov,
           .is_first = step == 1};
 }
 

@@ -20,37 +20,6 @@
 namespace rowlane::device {
 namespace {
 
-kernels::StepRule step_rule(ops::StepRule rule) {
-  switch (rule) {
-    case ops::StepRule::kSgd:
-      return kernels::StepRule::kSgd;
-    case ops::StepRule::kAdagrad:
-      return kernels::StepRule::kAdagrad;
-    case ops::StepRule::kRowWiseAdagrad:
-      return kernels::StepRule::kRowWiseAdagrad;
-    case ops::StepRule::kAdam:
-      return kernels::StepRule::kAdam;
-    case ops::StepRule::kSparseAdam:
-      return kernels::StepRule::kSparseAdam;
-    case ops::StepRule::kPartialRowWiseAdam:
-      return kernels::StepRule::kPartialRowWiseAdam;
-    case ops::StepRule::kLamb:
-      break;
-  }
-  return kernels::StepRule::kLamb;
-}
-
-kernels::StepNumbers step_numbers(const ops::StepNumbers& numbers) {
-  return {.lr = numbers.lr,
-          .weight_decay = numbers.weight_decay,
-          .is_decoupled = numbers.is_decoupled != 0,
-          .beta1 = numbers.beta1,
-          .beta2 = numbers.beta2,
-          .eps = numbers.eps,
-          .is_nesterov = numbers.is_nesterov != 0,
-          .step = static_cast<std::int64_t>(numbers.step)};
-}
-
 kernels::RowStep make_step(const ops::StepTarget& target, ops::StepRule rule,
                            const ops::StepNumbers& numbers) {
   kernels::RowStep step{.target = {.weight = target.weight.mutable_data_ptr(),
@@ -63,8 +32,8 @@ kernels::RowStep make_step(const ops::StepTarget& target, ops::StepRule rule,
                                    .counts_rows = target.counts_rows,
                                    .rounds_at_random = target.seed.has_value(),
                                    .seed = static_cast<std::uint64_t>(target.seed.value_or(0))},
-                        .rule = step_rule(rule),
-                        .numbers = step_numbers(numbers)};
+                        .rule = rule,
+                        .numbers = numbers};
   for (std::size_t s = 0; s < target.state.size(); ++s) {
     step.target.states[s] = target.state[s].mutable_data_ptr();
   }
@@ -149,10 +118,7 @@ void row_catch_up(const at::Tensor& weight, at::TensorList state, const at::Tens
       ops::step_target(weight, state, row_steps, /*counts_rows=*/false, master, seed);
   const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
   ops::check_row_catch_up(kOp, target, indices, rule, history, last_step);
-  std::vector<kernels::StepNumbers> numbers;
-  for (const ops::StepNumbers& line : ops::parse_history(kOp, history)) {
-    numbers.push_back(step_numbers(line));
-  }
+  const std::vector<ops::StepNumbers> numbers = ops::parse_history(kOp, history);
   const c10::DeviceGuard guard(weight.device());
   const IndexCheck check(kOp, weight.device());
   kernels::RowCatchUpArgs args{

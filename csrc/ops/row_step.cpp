@@ -87,18 +87,17 @@ StepRule parse_rule(std::string_view op, std::string_view rule) {
 }
 
 StepNumbers parse_numbers(std::string_view op, at::ArrayRef<double> numbers) {
-  TORCH_CHECK_VALUE(numbers.size() == StepNumbers::kCount, op, ": numbers must be ",
-                    StepNumbers::kCount,
+  TORCH_CHECK_VALUE(numbers.size() == kNumStepNumbers, op, ": numbers must be ", kNumStepNumbers,
                     " (lr, weight_decay, is_decoupled, beta1, beta2, eps, is_nesterov, step), got ",
                     numbers.size());
   return {.lr = numbers[0],
           .weight_decay = numbers[1],
-          .is_decoupled = numbers[2],
+          .is_decoupled = numbers[2] != 0,
           .beta1 = numbers[3],
           .beta2 = numbers[4],
           .eps = numbers[5],
-          .is_nesterov = numbers[6],
-          .step = numbers[7]};
+          .is_nesterov = numbers[6] != 0,
+          .step = static_cast<std::int64_t>(numbers[7])};
 }
 
 void check_target(std::string_view op, const StepTarget& target, StepRule rule,
@@ -212,9 +211,9 @@ void check_row_catch_up(std::string_view op, const StepTarget& target,
   TORCH_CHECK_TYPE(history.scalar_type() == at::kDouble, op, ": history must be double, got ",
                    history.scalar_type());
   TORCH_CHECK(history.dim() == 2 && history.size(0) > 0 &&
-                  history.size(1) == static_cast<std::int64_t>(StepNumbers::kCount),
-              op, ": history must have shape [K, ", StepNumbers::kCount,
-              "] with a line at least, got ", history.sizes());
+                  history.size(1) == static_cast<std::int64_t>(kNumStepNumbers),
+              op, ": history must have shape [K, ", kNumStepNumbers, "] with a line at least, got ",
+              history.sizes());
   TORCH_CHECK_VALUE(last_step >= 0, op, ": last_step must not be negative, got ", last_step);
   if (indices) {
     TORCH_CHECK_TYPE(indices->scalar_type() == at::kLong || indices->scalar_type() == at::kInt, op,
@@ -231,9 +230,9 @@ std::vector<StepNumbers> parse_history(std::string_view op, const at::Tensor& hi
   const at::Tensor lines = history.contiguous();
   const auto* const data = lines.const_data_ptr<double>();
   std::vector<StepNumbers> result;
-  double before = 0;
+  std::int64_t before = 0;
   for (std::int64_t line = 0; line < lines.size(0); ++line) {
-    const auto count = StepNumbers::kCount;
+    const auto count = kNumStepNumbers;
     result.push_back(
         parse_numbers(op, at::ArrayRef(data + static_cast<std::size_t>(line) * count, count)));
     TORCH_CHECK_VALUE(result.back().step > before, op,
@@ -252,8 +251,7 @@ void row_step(const StepTarget& target, const at::Tensor& rows, const at::Tensor
                    const at::Tensor&, std::string_view, at::ArrayRef<double>)>(
           "rowlane::row_step_");
   op.call(target.weight, target.state, optional_of(target.row_steps), target.counts_rows,
-          optional_of(target.master), target.seed, rows, values, to_string(rule),
-          numbers.to_list());
+          optional_of(target.master), target.seed, rows, values, to_string(rule), to_list(numbers));
 }
 
 void embedding_step(const StepTarget& target, const at::Tensor& grad_output,
@@ -266,7 +264,7 @@ void embedding_step(const StepTarget& target, const at::Tensor& grad_output,
                    std::optional<std::int64_t>, bool)>("rowlane::embedding_step_");
   op.call(target.weight, target.state, optional_of(target.row_steps), target.counts_rows,
           optional_of(target.master), target.seed, grad_output, indices, to_string(rule),
-          numbers.to_list(), padding_idx, scale_grad_by_freq);
+          to_list(numbers), padding_idx, scale_grad_by_freq);
 }
 
 void row_catch_up(const StepTarget& target, const std::optional<at::Tensor>& indices, StepRule rule,

@@ -52,7 +52,7 @@ void embedding_step(const StepTarget& target, const at::Tensor& grad_output,
                     std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq);
 // Brings rows to where a dense optimizer, for which they had a gradient of zero, would have brought
 // them: by the steps (row_steps[row], last_step]. `indices` [*] names rows, and may repeat them;
-// undefined for all rows. history [K, StepNumbers::kCount] double, on the CPU: the numbers from the
+// undefined for all rows. history [K, kNumStepNumbers] double, on the CPU: the numbers from the
 // step on that stands in column `step`, ascending, until the next line; the first line's step is 1
 // or at most the smallest row_steps + 1. Rules: sgd, adagrad, adam.
 void row_catch_up(const StepTarget& target, const std::optional<at::Tensor>& indices, StepRule rule,

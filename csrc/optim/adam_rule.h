@@ -22,7 +22,7 @@ class AdamRule : public TypedRowRule<Options, State> {
                                             std::int64_t /*step*/) const override {
     return {.lr = options.lr(),
             .weight_decay = options.weight_decay(),
-            .is_decoupled = is_decoupled_ ? 1. : 0.,
+            .is_decoupled = is_decoupled_,
             .beta1 = std::get<0>(options.betas()),
             .beta2 = std::get<1>(options.betas()),
             .eps = options.eps()};

@@ -28,7 +28,7 @@ class PartialRowWiseAdamRule final
                                             std::int64_t /*step*/) const override {
     return {.lr = options.lr(),
             .weight_decay = options.weight_decay(),
-            .is_decoupled = 1,
+            .is_decoupled = true,
             .beta1 = std::get<0>(options.betas()),
             .beta2 = std::get<1>(options.betas()),
             .eps = options.eps()};

@@ -63,7 +63,7 @@ class TypedRowRule : public RowRule {
   [[nodiscard]] ops::StepNumbers numbers(const torch::optim::OptimizerOptions& options,
                                          std::int64_t step) const override {
     ops::StepNumbers numbers = numbers_of(static_cast<const Options&>(options), step);
-    numbers.step = static_cast<double>(step);
+    numbers.step = step;
     return numbers;
   }
   [[nodiscard]] std::unique_ptr<torch::optim::OptimizerParamState> make_state() const override {

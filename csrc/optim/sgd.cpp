@@ -20,7 +20,7 @@ class SGDRule final : public detail::TypedRowRule<SGDOptions, SGDParamState> {
             .weight_decay = options.weight_decay(),
             .beta1 = options.momentum(),
             .beta2 = options.dampening(),
-            .is_nesterov = options.nesterov() ? 1. : 0.};
+            .is_nesterov = options.nesterov()};
   }
   std::vector<detail::StateSlot> slots_of(SGDParamState& state,
                                           const SGDOptions& options) const override {

@@ -9,7 +9,7 @@ namespace {
 
 bool differ_in_step_alone(ops::StepNumbers a, const ops::StepNumbers& b) {
   a.step = b.step;
-  return a.to_list() == b.to_list();
+  return a == b;
 }
 
 }  // namespace
@@ -18,7 +18,7 @@ void StepHistory::record(const ops::StepNumbers& numbers) {
   if (last_.has_value() && differ_in_step_alone(*last_, numbers)) {
     return;
   }
-  constexpr auto kNumbers = static_cast<std::int64_t>(ops::StepNumbers::kCount);
+  constexpr auto kNumbers = static_cast<std::int64_t>(ops::kNumStepNumbers);
   const std::int64_t capacity = buffer_.defined() ? buffer_.size(0) : 0;
   if (num_lines_ == capacity) {
     const at::Tensor larger =
@@ -28,7 +28,7 @@ void StepHistory::record(const ops::StepNumbers& numbers) {
     }
     buffer_ = larger;
   }
-  const std::vector<double> line = numbers.to_list();
+  const std::vector<double> line = ops::to_list(numbers);
   std::copy(line.begin(), line.end(), buffer_.mutable_data_ptr<double>() + num_lines_ * kNumbers);
   ++num_lines_;
   last_ = numbers;

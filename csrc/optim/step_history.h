@@ -16,13 +16,13 @@ class StepHistory {
   // Steps are recorded in their order.
   void record(const ops::StepNumbers& numbers);
   void clear();
-  // [K, StepNumbers::kCount] double, as ops::row_catch_up takes it; shares this object's memory.
+  // [K, ops::kNumStepNumbers] double, as ops::row_catch_up takes it; shares this object's memory.
   [[nodiscard]] at::Tensor lines() const;
   [[nodiscard]] std::int64_t num_lines() const { return num_lines_; }
 
  private:
   std::optional<ops::StepNumbers> last_;
-  at::Tensor buffer_;  // [capacity, StepNumbers::kCount]
+  at::Tensor buffer_;  // [capacity, ops::kNumStepNumbers]
   std::int64_t num_lines_ = 0;
 };
 

@@ -15,7 +15,7 @@ namespace {
 // The numbers of step t.
 const StepNumbers& numbers_at(const std::vector<StepNumbers>& history, std::int64_t t) {
   std::size_t line = 0;
-  while (line + 1 < history.size() && history[line + 1].step <= static_cast<double>(t)) {
+  while (line + 1 < history.size() && history[line + 1].step <= t) {
     ++line;
   }
   return history[line];
@@ -156,7 +156,7 @@ void expect_dense_equivalent(torch::DeviceType device, const char* name, StepNum
       lr.lr(next);
       history.push_back(numbers);
       history.back().lr = next;
-      history.back().step = static_cast<double>(step);
+      history.back().step = step;
     }
     // Row 29 is not looked up for a long time, and no row in every seventh step.
     const std::int64_t size = step % 7 == 0 ? 0 : 5;
@@ -169,7 +169,7 @@ void expect_dense_equivalent(torch::DeviceType device, const char* name, StepNum
               1e-4);
     const auto grad_output = torch::randn({size, 12}).div(10).to(device);
     rule.numbers = history.back();
-    rule.numbers.step = static_cast<double>(step);
+    rule.numbers.step = step;
     ours.embedding_step(grad_output, indices, rule);
     theirs.mutable_grad() = torch::zeros_like(table).index_add_(0, indices, grad_output);
     optimizer.step();
@@ -186,7 +186,7 @@ TEST_P(CatchUp, MakesStepsOfRowsAloneThoseOfTorchsDenseOptimizers) {
       GetParam(), "Momentum", {.lr = 0.01, .weight_decay = 0.02, .beta1 = 0.9, .beta2 = 0.1},
       SGDOptions(0.01).momentum(0.9).dampening(0.1).weight_decay(0.02));
   expect_dense_equivalent<torch::optim::SGD>(
-      GetParam(), "Nesterov", {.lr = 0.01, .weight_decay = 0.02, .beta1 = 0.8, .is_nesterov = 1},
+      GetParam(), "Nesterov", {.lr = 0.01, .weight_decay = 0.02, .beta1 = 0.8, .is_nesterov = true},
       SGDOptions(0.01).momentum(0.8).weight_decay(0.02).nesterov(true));
   const StepNumbers adam{.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
   expect_dense_equivalent<torch::optim::Adam>(GetParam(), "Adam", adam, AdamOptions(1e-3));
@@ -196,7 +196,7 @@ TEST_P(CatchUp, MakesStepsOfRowsAloneThoseOfTorchsDenseOptimizers) {
   decayed.weight_decay = 0.01;
   expect_dense_equivalent<torch::optim::Adam>(GetParam(), "AdamWeightDecay", decayed,
                                               AdamOptions(1e-3).weight_decay(0.01));
-  decayed.is_decoupled = 1;
+  decayed.is_decoupled = true;
   expect_dense_equivalent<torch::optim::AdamW>(GetParam(), "AdamW", decayed,
                                                AdamWOptions(1e-3).weight_decay(0.01));
 }

@@ -373,7 +373,7 @@ void expect_steps_of_torch(torch::DeviceType device, RuleCase rule, Optimizer&& 
     const std::int64_t size = step % 7 == 0 ? 1 : (step % 11 == 0 ? 0 : 40);
     const auto indices = torch::randint(50, {size}, torch::kLong).to(device);
     const auto grad_output = torch::randn({size, 16}).div(10).to(device);
-    rule.numbers.step = static_cast<double>(step);
+    rule.numbers.step = step;
     ours.embedding_step(grad_output, indices, rule);
     theirs.mutable_grad() = torch::embedding_sparse_backward(grad_output, indices, 50, -1, false);
     optimizer.step();
@@ -405,7 +405,7 @@ TEST_P(Steps, OfSparseAdamKeepTorchsState) {
   for (std::int64_t step = 1; step <= 200; ++step) {
     const auto rows = on_device(torch::randperm(50, torch::kLong).narrow(0, 0, 20));
     const auto grad = on_device(torch::randn({20, 16}));
-    rule.numbers.step = static_cast<double>(step);
+    rule.numbers.step = step;
     ours.embedding_step(grad, rows, rule);
     const auto update = [&](const torch::Tensor& state, const torch::Tensor& target, double beta) {
       const auto old = state.index_select(0, rows);

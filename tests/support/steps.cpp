@@ -42,7 +42,7 @@ std::vector<RuleCase> rule_cases() {
   StepNumbers sgd_decay = sgd;
   sgd_decay.weight_decay = 0.05;
   StepNumbers sgd_decoupled = sgd_decay;
-  sgd_decoupled.is_decoupled = 1;
+  sgd_decoupled.is_decoupled = true;
   StepNumbers momentum = sgd_decay;
   momentum.beta1 = 0.9;
   momentum.beta2 = 0.1;
@@ -51,13 +51,13 @@ std::vector<RuleCase> rule_cases() {
   first_momentum.step = 1;
   StepNumbers nesterov = momentum;
   nesterov.beta2 = 0;
-  nesterov.is_nesterov = 1;
+  nesterov.is_nesterov = true;
   const StepNumbers adagrad{.lr = 0.1, .weight_decay = 0.02, .eps = 1e-10, .step = 3};
   const StepNumbers adam{.lr = 0.02, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-4, .step = 5};
   StepNumbers adam_decay = adam;
   adam_decay.weight_decay = 0.03;
   StepNumbers adamw = adam_decay;
-  adamw.is_decoupled = 1;
+  adamw.is_decoupled = true;
   return {
       {"Sgd", "sgd", sgd, 0},
       {"SgdWeightDecay", "sgd", sgd_decay, 0},
@@ -100,7 +100,7 @@ void StepTensors::row_step(const torch::Tensor& rows, const torch::Tensor& value
           std::optional<std::int64_t>, const torch::Tensor&, const torch::Tensor&, std::string_view,
           at::ArrayRef<double>)>("rowlane::row_step_")
       .call(weight, state, row_steps, counts_rows, master, seed, rows, values, rule.rule,
-            rule.numbers.to_list());
+            ops::to_list(rule.numbers));
 }
 
 void StepTensors::embedding_step(const torch::Tensor& grad_output, const torch::Tensor& indices,
@@ -110,18 +110,18 @@ void StepTensors::embedding_step(const torch::Tensor& grad_output, const torch::
           std::optional<std::int64_t>, const torch::Tensor&, const torch::Tensor&, std::string_view,
           at::ArrayRef<double>, std::optional<std::int64_t>, bool)>("rowlane::embedding_step_")
       .call(weight, state, row_steps, counts_rows, master, seed, grad_output, indices, rule.rule,
-            rule.numbers.to_list(), padding_idx, scale_grad_by_freq);
+            ops::to_list(rule.numbers), padding_idx, scale_grad_by_freq);
 }
 
 void StepTensors::catch_up(const std::optional<torch::Tensor>& indices, const char* rule,
                            const std::vector<StepNumbers>& history, std::int64_t last_step) const {
   std::vector<double> numbers;
   for (const StepNumbers& line : history) {
-    const auto list = line.to_list();
+    const auto list = ops::to_list(line);
     numbers.insert(numbers.end(), list.begin(), list.end());
   }
   const auto lines = torch::tensor(numbers, torch::kDouble)
-                         .view({-1, static_cast<std::int64_t>(StepNumbers::kCount)});
+                         .view({-1, static_cast<std::int64_t>(ops::kNumStepNumbers)});
   op<void(const torch::Tensor&, at::TensorList, const torch::Tensor&, const OptionalTensor&,
           std::optional<std::int64_t>, const OptionalTensor&, std::string_view,
           const torch::Tensor&, std::int64_t)>("rowlane::row_catch_up_")
@@ -176,7 +176,7 @@ void StepReference::step(std::int64_t row, const torch::Tensor& grad, const Rule
 
   if (name != "lamb") {
     for (std::size_t c = 0; c < dim; ++c) {
-      if (n.is_decoupled != 0) {
+      if (n.is_decoupled) {
         w[c] *= 1 - n.lr * n.weight_decay;
       } else {
         g[c] += n.weight_decay * w[c];
@@ -198,7 +198,7 @@ void StepReference::step(std::int64_t row, const torch::Tensor& grad, const Rule
     } else if (name == "sgd") {
       double& buffer = state[0][c];
       buffer = t == 1 ? g[c] : n.beta1 * buffer + (1 - n.beta2) * g[c];
-      w[c] -= n.lr * (n.is_nesterov != 0 ? g[c] + n.beta1 * buffer : buffer);
+      w[c] -= n.lr * (n.is_nesterov ? g[c] + n.beta1 * buffer : buffer);
     } else if (name == "adagrad") {
       state[0][c] += g[c] * g[c];
       w[c] -= n.lr * g[c] / (std::sqrt(state[0][c]) + n.eps);
