@@ -40,9 +40,9 @@ void add_window_options(CLI::App& app, WindowOptions& options) {
   app.add_option("--sample", options.sample, "more frequent words than this are left out at times")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--block-words", options.block_words, "windows at a time; 0: chosen by the model")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--block-negatives", options.block_negatives, "drawn for each block; 0: as above")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::NonNegativeNumber);
 }
 
 at::Tensor window_pairs(const WindowBlock& block) {
