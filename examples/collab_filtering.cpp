@@ -59,7 +59,7 @@ struct Training {
 
 // Returns the mean loss of the batches.
 double train_epoch(CollabModel& model, FastaiAdam& optimizer, const RatingTensors& ratings,
-                   int epoch, const Options& options) {
+                   std::int64_t epoch, const Options& options) {
   model.train();
   const std::int64_t num_batches = ratings.size() / kBatchSize;  // full ones only
   const RatingTensors shuffled = ratings.select(torch::randperm(ratings.size(), at::kLong));
@@ -67,8 +67,8 @@ double train_epoch(CollabModel& model, FastaiAdam& optimizer, const RatingTensor
   double total_mse = 0;
   for (std::int64_t step = 0; step < num_batches; ++step) {
     const double part_of_epoch = static_cast<double>(step) / static_cast<double>(num_batches);
-    const OneCyclePoint now =
-        one_cycle((epoch + part_of_epoch) / options.common.num_epochs, kMaxLearningRate);
+    const OneCyclePoint now = one_cycle(
+        (static_cast<double>(epoch) + part_of_epoch) / options.common.num_epochs, kMaxLearningRate);
     const RatingTensors batch = shuffled.narrow(step * kBatchSize, kBatchSize);
     const at::Tensor mse = at::mse_loss(model.forward(batch.users, batch.items), batch.stars);
     optimizer.zero_grad();
@@ -97,31 +97,27 @@ Training train(const CollabRecipe& recipe, const std::vector<Rating>& ratings, s
   }
   training.model = recipe.make(split.num_user_rows, split.num_item_rows);
   FastaiAdam optimizer(*training.model, recipe.weight_decay);
-  int first_epoch = 0;
-  if (options.common.resume) {
-    first_epoch = static_cast<int>(
-        load_checkpoint(options.common.checkpoint_path, *training.model, optimizer));
-    if (first_epoch >= options.common.num_epochs) {
-      throw std::runtime_error("the checkpoint has all epochs behind it: raise --epochs");
-    }
-  }
   std::printf("\n%s (%s), seed %s\n", recipe.name.c_str(), recipe.description.c_str(),
               std::to_string(seed).c_str());
   record.print_header({"model", "seed"});
-  for (int epoch = first_epoch; epoch < options.common.num_epochs; ++epoch) {
+  const bool has_published = options.is_as_published() && !recipe.published_mse.empty();
+  const auto judge_epoch = [&](std::int64_t epoch, double train_mse, double seconds) {
+    const double valid_mse = validate(*training.model, split.valid);
+    training.epochs.push_back({train_mse, valid_mse});
+    record.add({recipe.name, static_cast<std::int64_t>(seed), epoch, train_mse, valid_mse,
+                has_published ? recipe.published_mse[static_cast<std::size_t>(epoch - 1)] : NAN,
+                seconds});
+  };
+  const std::int64_t first_epoch = resume_training(options.common, *training.model, optimizer);
+  if (first_epoch >= options.common.num_epochs) {
+    judge_epoch(first_epoch, NAN, NAN);
+  }
+  for (std::int64_t epoch = first_epoch; epoch < options.common.num_epochs; ++epoch) {
     const auto start = std::chrono::steady_clock::now();
     const double train_mse = train_epoch(*training.model, optimizer, split.train, epoch, options);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    training.epochs.push_back({train_mse, validate(*training.model, split.valid)});
-    const bool has_published = options.is_as_published() && !recipe.published_mse.empty();
-    record.add({recipe.name, static_cast<std::int64_t>(seed), std::int64_t{epoch + 1}, train_mse,
-                training.epochs.back().valid,
-                has_published ? recipe.published_mse[static_cast<std::size_t>(epoch)]
-                              : std::numeric_limits<double>::quiet_NaN(),
-                seconds.count()});
-    if (!options.common.checkpoint_path.empty()) {
-      save_checkpoint(options.common.checkpoint_path, *training.model, optimizer, epoch + 1);
-    }
+    keep_training(options.common, *training.model, optimizer, epoch + 1);
+    judge_epoch(epoch + 1, train_mse, seconds.count());
   }
   return training;
 }
@@ -167,10 +163,8 @@ bool judge(const CollabRecipe& recipe, const std::vector<Training>& trainings,
 
 int run(const Options& options) {
   apply_common_options(options.common);
-  if (!options.common.checkpoint_path.empty() &&
-      (options.models.size() > 1 || options.num_seeds > 1)) {
-    throw std::invalid_argument("--checkpoint is for one model and one seed");
-  }
+  require_one_training(options.common, options.models.size() * options.num_seeds,
+                       "one of --models and one seed");
   const std::vector<Rating> ratings = read_movielens(options.common.data_dir);
   Record record({"model", "seed", "epoch", "train_mse", "valid_mse", "published_mse", "seconds"});
   std::vector<std::vector<Training>> trainings;

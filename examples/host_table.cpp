@@ -17,13 +17,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
-#include <memory>
 #include <stdexcept>
 
 #include "benchmarks/format.h"
 #include "rowlane/nn/embedding.h"
 #include "rowlane/optim/adagrad.h"
+#include "support/checkpoint.h"
+#include "support/collab_models.h"
 #include "support/device_link.h"
 #include "support/movielens.h"
 #include "support/program.h"
@@ -32,13 +34,12 @@
 namespace rowlane::examples {
 namespace {
 
-constexpr std::int64_t kNumFactors = 50;
-constexpr std::int64_t kDim = kNumFactors + 1;  // the last element is the bias
+constexpr std::int64_t kDim = 50 + 1;  // factors, and the bias in the last element
 constexpr std::int64_t kRowBytes = kDim * static_cast<std::int64_t>(sizeof(float));
 constexpr double kWeightDecay = 1e-3;  // of the rows of a step's gradient, in Rowlane's Adagrad
 
 struct Options {
-  CommonOptions common{.num_epochs = 3, .has_checkpoint = false};
+  CommonOptions common{.num_epochs = 3};
   std::int64_t num_rows = 1'000'000;
   double budget_mb = 64;
   std::int64_t batch_size = 256;
@@ -105,18 +106,10 @@ class HostTable final : public UserTable {
   at::Tensor device_rows_;  // a copy without one
 };
 
-// users, items [batch, dim]; returns the predicted stars [batch, 1], from 0 to 5.5.
-at::Tensor predict(const at::Tensor& users, const at::Tensor& items) {
-  const at::Tensor dots =
-      at::mul(users.narrow(1, 0, kNumFactors), items.narrow(1, 0, kNumFactors)).sum(1, true);
-  const at::Tensor biases =
-      at::add(users.narrow(1, kNumFactors, 1), items.narrow(1, kNumFactors, 1));
-  return at::sigmoid(at::add(dots, biases)).mul(5.5);
-}
-
 struct Result {
-  at::Tensor users;                 // the table in the end
-  std::int64_t bytes_per_step = 0;  // on average
+  at::Tensor users;  // the table in the end
+  std::int64_t num_steps = 0;
+  std::int64_t num_bytes = 0;  // which travelled in all steps together
 };
 
 Result train(const std::string& name, UserTable& users, const DeviceLink& link, nn::Embedding items,
@@ -124,10 +117,27 @@ Result train(const std::string& name, UserTable& users, const DeviceLink& link, 
   optim::Adagrad optimizer(std::vector<at::Tensor>{users.table->weight, items->weight},
                            optim::AdagradOptions(options.learning_rate).weight_decay(kWeightDecay));
   torch::manual_seed(options.common.seed);
+  torch::nn::Module tables;
+  tables.register_module("users", users.table);
+  tables.register_module("items", items);
   const std::int64_t num_batches = split.train.size() / options.batch_size;
-  const std::int64_t first_bytes = link.num_bytes();
   Result result;
-  for (int epoch = 0; epoch < options.common.num_epochs; ++epoch) {
+  const auto mse = [&](const at::Tensor& user_rows, const RatingTensors& ratings) {
+    return at::mse_loss(predict_stars(user_rows, items(ratings.items.to(link.device()))),
+                        ratings.stars.to(link.device()));
+  };
+  const auto judge = [&](std::int64_t epoch, double train_mse, double ms_per_step) {
+    const torch::NoGradGuard no_grad;
+    const at::Tensor valid_users = users.table(split.valid.users.to(users.table->weight.device()));
+    const auto valid_mse = mse(valid_users.to(link.device()), split.valid).item<double>();
+    record.add({name, users.table->weight.size(0), epoch, train_mse, valid_mse, ms_per_step,
+                result.num_steps > 0 ? Cell(result.num_bytes / result.num_steps) : Cell(NAN)});
+  };
+  const std::int64_t first_epoch = resume_training(options.common, tables, optimizer);
+  if (first_epoch >= options.common.num_epochs) {
+    judge(first_epoch, NAN, NAN);
+  }
+  for (std::int64_t epoch = first_epoch; epoch < options.common.num_epochs; ++epoch) {
     const auto start = std::chrono::steady_clock::now();
     const RatingTensors ratings =
         split.train.select(torch::randperm(split.train.size(), at::kLong));
@@ -136,9 +146,7 @@ Result train(const std::string& name, UserTable& users, const DeviceLink& link, 
       ProgressBar bar(name + ", epoch " + std::to_string(epoch + 1), num_batches);
       for (std::int64_t step = 0; step < num_batches; ++step) {
         const RatingTensors batch = ratings.narrow(step * options.batch_size, options.batch_size);
-        const at::Tensor predicted =
-            predict(users.look_up(batch.users), items(batch.items.to(link.device())));
-        const at::Tensor loss = at::mse_loss(predicted, batch.stars.to(link.device()));
+        const at::Tensor loss = mse(users.look_up(batch.users), batch);
         optimizer.zero_grad();
         loss.backward();
         users.finish_backward();
@@ -148,16 +156,11 @@ Result train(const std::string& name, UserTable& users, const DeviceLink& link, 
       }
     }
     const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - start;
-    result.bytes_per_step = (link.num_bytes() - first_bytes) / ((epoch + 1) * num_batches);
-    const torch::NoGradGuard no_grad;
-    const at::Tensor valid_users = users.table(split.valid.users.to(users.table->weight.device()));
-    const auto valid_mse = at::mse_loss(predict(valid_users.to(link.device()),
-                                                items(split.valid.items.to(link.device()))),
-                                        split.valid.stars.to(link.device()))
-                               .item<double>();
-    record.add({name, users.table->weight.size(0), std::int64_t{epoch} + 1,
-                total / static_cast<double>(num_batches), valid_mse,
-                ms.count() / static_cast<double>(num_batches), result.bytes_per_step});
+    result.num_steps += num_batches;
+    result.num_bytes = link.num_bytes();
+    keep_training(options.common, tables, optimizer, epoch + 1);
+    judge(epoch + 1, total / static_cast<double>(num_batches),
+          ms.count() / static_cast<double>(num_batches));
   }
   result.users = users.table->weight.detach();
   return result;
@@ -178,17 +181,15 @@ Result run_training(std::int64_t num_rows, bool is_on_host, RatingSplit split,
   const at::Tensor user_rows = torch::randn({num_rows, kDim}).mul_(0.01);
   DeviceLink link(torch::cuda::is_available() ? at::kCUDA : at::kCPU);
   const nn::Embedding items = new_table(item_rows.to(link.device()));
-  const auto budget_bytes = static_cast<std::int64_t>(options.budget_mb * 1e6);
-  std::unique_ptr<UserTable> users;
   if (is_on_host) {
-    users = std::make_unique<HostTable>(user_rows, link, budget_bytes);
-  } else {
-    users = std::make_unique<DeviceTable>(user_rows, link);
+    HostTable users(user_rows, link, static_cast<std::int64_t>(options.budget_mb * 1e6));
+    return train("host", users, link, items, split, options, record);
   }
-  return train(is_on_host ? "host" : "device", *users, link, items, split, options, record);
+  DeviceTable users(user_rows, link);
+  return train("device", users, link, items, split, options, record);
 }
 
-int run(const Options& options) {
+int run(Options options) {
   apply_common_options(options.common);
   const RatingSplit split = split_ratings(read_movielens(options.common.data_dir), 1);
   const std::int64_t table_bytes = 2 * options.num_rows * kRowBytes;  // and Adagrad's sums
@@ -199,6 +200,8 @@ int run(const Options& options) {
       {"table_on", "num_rows", "epoch", "train_mse", "valid_mse", "ms_per_step", "bytes_per_step"});
   record.print_header();
   const Result on_host = run_training(options.num_rows, true, split, options, record);
+  options.common.checkpoint_path.clear();  // it is of the table in host memory
+  options.common.resume = false;
   const Result on_device = run_training(options.num_rows, false, split, options, record);
   // A table of a tenth of the rows: as many bytes travel.
   const Result smaller = run_training(std::max(options.num_rows / 10, split.num_user_rows), true,
@@ -206,24 +209,22 @@ int run(const Options& options) {
 
   // Rows one way, gradients the other.
   const std::int64_t expected_bytes = 2 * options.batch_size * kRowBytes;
+  const auto difference = (on_host.users - on_device.users.cpu()).abs().max().item<double>();
   // A GPU rounds sums and steps in its own way.
-  const double tolerance = on_device.users.is_cpu() ? 0 : 1e-4;
-  const double difference =
-      at::max(at::abs(at::sub(on_host.users, on_device.users.cpu()))).item<double>();
-  const bool is_same = difference <= tolerance;
-  const bool moves_batches =
-      on_host.bytes_per_step == expected_bytes && smaller.bytes_per_step == expected_bytes;
+  const bool is_same = difference <= (on_device.users.is_cpu() ? 0 : 1e-4);
+  const bool is_lean = on_host.num_bytes == on_host.num_steps * expected_bytes &&
+                       smaller.num_bytes == smaller.num_steps * expected_bytes;
   std::printf("\ntable in host memory and on the device: they differ by %.2g: %s\n", difference,
               is_same ? "ok" : "FAIL");
   std::printf("%s travel per step, whatever the size of the table: %s\n",
-              bench::format_bytes(on_host.bytes_per_step).c_str(), moves_batches ? "ok" : "FAIL");
+              bench::format_bytes(expected_bytes).c_str(), is_lean ? "ok" : "FAIL");
   write_outputs(record,
                 {.title = "A table in host memory",
                  .x = "epoch",
                  .y = {"valid_mse"},
                  .by = {"table_on", "num_rows"}},
                 options.common);
-  return is_same && moves_batches ? 0 : 1;
+  return is_same && is_lean ? 0 : 1;
 }
 
 }  // namespace

@@ -15,14 +15,13 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <map>
 #include <numeric>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "rowlane/nn/embedding.h"
 #include "rowlane/optim/sgd.h"
+#include "support/checkpoint.h"
 #include "support/movielens.h"
 #include "support/program.h"
 #include "support/progress.h"
@@ -43,8 +42,7 @@ constexpr std::int64_t kBatchSize = 64;
 constexpr double kPublishedRmse = 0.934, kPublishedMae = 0.737;
 
 struct Options {
-  CommonOptions common{
-      .num_epochs = 20, .data_dir = ROWLANE_EXAMPLE_DATA_DIR "/ml-100k", .has_checkpoint = false};
+  CommonOptions common{.num_epochs = 20, .data_dir = ROWLANE_EXAMPLE_DATA_DIR "/ml-100k"};
   std::string trainer = "both";
   int num_folds = kNumFolds;
   double tolerance = 0.005;
@@ -143,29 +141,6 @@ Errors judge(Factors& model, const RatingTensors& ratings) {
   return {errors.square().mean().sqrt().item<double>(), errors.abs().mean().item<double>()};
 }
 
-// Rows of the tables are the ids less one. The ratings of a user stand together, users in order of
-// their first rating, as Surprise has them.
-RatingTensors to_tensors(const std::vector<Rating>& ratings, const at::Tensor& positions) {
-  std::vector<Rating> ordered;
-  std::map<std::int64_t, std::size_t> first_place;  // of each user
-  for (const std::int64_t position : std::span(positions.const_data_ptr<std::int64_t>(),
-                                               static_cast<std::size_t>(positions.numel()))) {
-    ordered.push_back(ratings[static_cast<std::size_t>(position)]);
-    first_place.emplace(ordered.back().user_id, ordered.size());
-  }
-  std::stable_sort(ordered.begin(), ordered.end(), [&](const Rating& a, const Rating& b) {
-    return first_place[a.user_id] < first_place[b.user_id];
-  });
-  std::vector<std::int64_t> users, items;
-  std::vector<float> stars;
-  for (const Rating& rating : ordered) {
-    users.push_back(rating.user_id - 1);
-    items.push_back(rating.movie_id - 1);
-    stars.push_back(rating.stars);
-  }
-  return {torch::tensor(users), torch::tensor(items), torch::tensor(stars).unsqueeze(1)};
-}
-
 // Trains on four fifths of the ratings and returns the errors on the others.
 Errors run_fold(const std::string& name, const std::vector<Rating>& ratings, int fold,
                 const Options& options, Record& record) {
@@ -174,8 +149,8 @@ Errors run_fold(const std::string& name, const std::vector<Rating>& ratings, int
   const std::vector<at::Tensor> folds = torch::randperm(num_ratings, at::kLong).chunk(kNumFolds);
   std::vector<at::Tensor> others = folds;
   others.erase(others.begin() + fold);
-  const RatingTensors train = to_tensors(ratings, at::cat(others));
-  const RatingTensors test = to_tensors(ratings, folds[static_cast<std::size_t>(fold)]);
+  const RatingTensors train = ratings_by_user(ratings, at::cat(others));
+  const RatingTensors test = ratings_by_user(ratings, folds[static_cast<std::size_t>(fold)]);
 
   Factors model(train);
   optim::SGD optimizer(model.parameters(), optim::SGDOptions(kLearningRate));
@@ -184,13 +159,21 @@ Errors run_fold(const std::string& name, const std::vector<Rating>& ratings, int
   }
   ProgressBar bar(name + ", fold " + std::to_string(fold + 1), options.common.num_epochs);
   Errors errors;
-  const auto start = std::chrono::steady_clock::now();
-  for (int epoch = 1; epoch <= options.common.num_epochs; ++epoch) {
-    name == "rating" ? train_by_rating(model, train) : train_by_batch(model, optimizer, train);
+  const auto judge_epoch = [&](std::int64_t epoch) {
     errors = judge(model, test);
-    record.add({name, std::int64_t{fold + 1}, std::int64_t{epoch}, judge(model, train).rmse,
-                errors.rmse, errors.mae});
+    record.add(
+        {name, std::int64_t{fold + 1}, epoch, judge(model, train).rmse, errors.rmse, errors.mae});
     bar.update(epoch, errors.rmse);
+  };
+  const auto start = std::chrono::steady_clock::now();
+  const std::int64_t num_done = resume_training(options.common, model, optimizer);
+  if (num_done >= options.common.num_epochs) {
+    judge_epoch(num_done);
+  }
+  for (std::int64_t epoch = num_done + 1; epoch <= options.common.num_epochs; ++epoch) {
+    name == "rating" ? train_by_rating(model, train) : train_by_batch(model, optimizer, train);
+    keep_training(options.common, model, optimizer, epoch);
+    judge_epoch(epoch);
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   std::printf("%-7s %5d %9.4f %9.4f %9.2f\n", name.c_str(), fold + 1, errors.rmse, errors.mae,
@@ -201,6 +184,9 @@ Errors run_fold(const std::string& name, const std::vector<Rating>& ratings, int
 
 int run(const Options& options) {
   apply_common_options(options.common);
+  const int num_trainers = options.trainer == "both" ? 2 : 1;
+  require_one_training(options.common, static_cast<std::size_t>(num_trainers * options.num_folds),
+                       "one --trainer and --folds 1");
   const std::vector<Rating> ratings = read_movielens(options.common.data_dir);
   Record record({"trainer", "fold", "epoch", "train_rmse", "test_rmse", "test_mae"});
   std::printf("trainer  fold      RMSE       MAE   seconds\n");

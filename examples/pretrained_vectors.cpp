@@ -13,6 +13,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -144,18 +145,19 @@ double train(const std::string& kind, std::uint64_t seed, const PretrainedTable&
   ReviewModel model(kind, pretrained);
   torch::optim::Adagrad optimizer(model.trained_parameters(),
                                   torch::optim::AdagradOptions(options.learning_rate));
-  std::int64_t epoch = 0;
-  if (options.common.resume) {
-    epoch = load_checkpoint(options.common.checkpoint_path, model, optimizer);
-  }
-  double last_accuracy = accuracy(model, test);
-  for (; epoch < options.common.num_epochs; ++epoch) {
-    const double loss = train_epoch(model, optimizer, training, pretrained, options);
+  double last_accuracy = NAN;
+  const auto judge = [&](std::int64_t num_epochs, double loss) {
     last_accuracy = accuracy(model, test);
-    record.add({kind, static_cast<std::int64_t>(seed), epoch + 1, loss, last_accuracy});
-    if (!options.common.checkpoint_path.empty()) {
-      save_checkpoint(options.common.checkpoint_path, model, optimizer, epoch + 1);
-    }
+    record.add({kind, static_cast<std::int64_t>(seed), num_epochs, loss, last_accuracy});
+  };
+  const std::int64_t first_epoch = resume_training(options.common, model, optimizer);
+  if (first_epoch >= options.common.num_epochs) {
+    judge(first_epoch, NAN);
+  }
+  for (std::int64_t epoch = first_epoch; epoch < options.common.num_epochs; ++epoch) {
+    const double loss = train_epoch(model, optimizer, training, pretrained, options);
+    keep_training(options.common, model, optimizer, epoch + 1);
+    judge(epoch + 1, loss);
   }
   if (kind == "fine-tuned" && seed == options.common.seed && !options.save_path.empty()) {
     write_vectors(options.save_path, {pretrained.words, model.table()}, options.format);
@@ -168,10 +170,8 @@ double train(const std::string& kind, std::uint64_t seed, const PretrainedTable&
 
 bool run(const Options& options) {
   apply_common_options(options.common);
-  if (!options.common.checkpoint_path.empty() &&
-      (options.tables.size() > 1 || options.num_seeds > 1)) {
-    throw std::invalid_argument("--checkpoint is for one of --tables and one seed");
-  }
+  require_one_training(options.common, options.tables.size() * options.num_seeds,
+                       "one of --tables and one seed");
   const PretrainedTable pretrained =
       options.vectors_path.empty()
           ? read_minilm_table(options.common.data_dir / "minilm")

@@ -11,11 +11,11 @@
 #include <torch/types.h>
 
 #include <cinttypes>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -123,14 +123,19 @@ Figures train(const std::string& name, std::uint64_t seed, const TabularSplit& s
   torch::manual_seed(seed);
   const auto model = make_model(name, split.encoder, options);
   FastaiAdam optimizer(*model, /*weight_decay=*/0.01);
-  std::int64_t epoch = 0;
-  if (options.common.resume) {
-    epoch = load_checkpoint(options.common.checkpoint_path, *model, optimizer);
-  }
   const std::int64_t num_batches = split.train.size() / options.batch_size;  // full ones only
   const auto num_steps = static_cast<double>(num_batches * options.common.num_epochs);
-  Figures figures = evaluate(*model, split.valid);
-  for (; epoch < options.common.num_epochs; ++epoch) {
+  Figures figures{};
+  const auto judge = [&](std::int64_t num_epochs, double loss) {
+    figures = evaluate(*model, split.valid);
+    record.add({options.data, name, static_cast<std::int64_t>(seed), num_epochs, loss,
+                figures.accuracy, figures.auc, figures.unseen_accuracy});
+  };
+  const std::int64_t first_epoch = resume_training(options.common, *model, optimizer);
+  if (first_epoch >= options.common.num_epochs) {
+    judge(first_epoch, NAN);
+  }
+  for (std::int64_t epoch = first_epoch; epoch < options.common.num_epochs; ++epoch) {
     model->train();
     const TabularTensors shuffled =
         split.train.select(torch::randperm(split.train.size(), at::kLong));
@@ -148,13 +153,8 @@ Figures train(const std::string& name, std::uint64_t seed, const TabularSplit& s
       total_loss += loss.item<double>();
       bar.update(step + 1, total_loss / static_cast<double>(step + 1));
     }
-    figures = evaluate(*model, split.valid);
-    record.add({options.data, name, static_cast<std::int64_t>(seed), epoch + 1,
-                total_loss / static_cast<double>(num_batches), figures.accuracy, figures.auc,
-                figures.unseen_accuracy});
-    if (!options.common.checkpoint_path.empty()) {
-      save_checkpoint(options.common.checkpoint_path, *model, optimizer, epoch + 1);
-    }
+    keep_training(options.common, *model, optimizer, epoch + 1);
+    judge(epoch + 1, total_loss / static_cast<double>(num_batches));
   }
   return figures;
 }
@@ -170,10 +170,8 @@ void print_widths(const TabularEncoder& encoder) {
 
 bool run(const Options& options) {
   apply_common_options(options.common);
-  if (!options.common.checkpoint_path.empty() &&
-      (options.models.size() > 1 || options.num_seeds > 1)) {
-    throw std::invalid_argument("--checkpoint is for one of --models and one seed");
-  }
+  require_one_training(options.common, options.models.size() * options.num_seeds,
+                       "one of --models and one seed");
   const std::vector<CsvRow> rows = read_people(options.common.data_dir, options.data);
   std::vector<TabularSplit> splits;
   for (int i = 0; i < options.num_seeds; ++i) {

@@ -51,9 +51,9 @@ struct Options {
 struct Word2vec : torch::nn::Module {
   Word2vec(std::int64_t num_words, std::int64_t dim) {
     const double bound = 0.5 / static_cast<double>(dim);
-    in = register_module("in", nn::Embedding::from_pretrained(
-                                   torch::empty({num_words, dim}).uniform_(-bound, bound)));
-    out = register_module("out", nn::Embedding::from_pretrained(torch::zeros({num_words, dim})));
+    in = register_module("word", nn::Embedding::from_pretrained(
+                                     torch::empty({num_words, dim}).uniform_(-bound, bound)));
+    out = register_module("middle", nn::Embedding::from_pretrained(torch::zeros({num_words, dim})));
   }
 
   nn::Embedding in{nullptr};   // of a word in a window: the vectors that are kept
@@ -160,17 +160,25 @@ WordScores train(Word2vec& model, const Corpus& corpus, const Options& options, 
   const auto num_lines = static_cast<std::int64_t>(corpus.line_ends.size());
   const auto num_tokens = static_cast<std::int64_t>(corpus.tokens.size());
   RowSgd sgd;
-  const auto first_epoch = common.resume ? load_checkpoint(common.checkpoint_path, model, sgd) : 0;
+  const std::int64_t first_epoch = resume_training(common, model, sgd);
   std::atomic<std::int64_t> num_done{first_epoch * num_tokens};
   std::vector<WindowSampler> samplers(num_threads, WindowSampler(corpus, options.windows));
   WordScores scores{};
+  const auto judge = [&](std::int64_t num_epochs, double loss, double seconds) {
+    scores = score_words(corpus.vocabulary, model.in->weight, common.data_dir);
+    record.add({options.model, num_epochs, loss, scores.similarity.score, scores.analogies.score,
+                static_cast<double>(corpus.num_words) / seconds});
+  };
   record.print_header();
+  if (first_epoch >= common.num_epochs) {
+    judge(first_epoch, NAN, NAN);
+  }
   for (std::int64_t epoch = first_epoch; epoch < common.num_epochs; ++epoch) {
     const auto start = std::chrono::steady_clock::now();
     std::vector<double> losses(num_threads, NAN);
     {
       ProgressBar bar("epoch " + std::to_string(epoch + 1), common.num_epochs * num_tokens);
-      std::vector<std::thread> threads;
+      std::vector<std::jthread> threads;
       for (std::int64_t i = 0; i < num_threads; ++i) {
         samplers[i].start(num_lines * i / num_threads, num_lines * (i + 1) / num_threads,
                           common.seed + static_cast<std::uint64_t>(epoch * num_threads + i));
@@ -179,15 +187,10 @@ WordScores train(Word2vec& model, const Corpus& corpus, const Options& options, 
                       i == 0 ? &bar : nullptr, losses[i]);
         });
       }
-      std::for_each(threads.begin(), threads.end(), [](std::thread& thread) { thread.join(); });
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    if (!common.checkpoint_path.empty()) {
-      save_checkpoint(common.checkpoint_path, model, sgd, epoch + 1);
-    }
-    scores = score_words(corpus.vocabulary, model.in->weight, common.data_dir);
-    record.add({options.model, epoch + 1, losses[0], scores.similarity.score,
-                scores.analogies.score, static_cast<double>(corpus.num_words) / seconds.count()});
+    keep_training(common, model, sgd, epoch + 1);
+    judge(epoch + 1, losses[0], seconds.count());
   }
   return scores;
 }
@@ -215,10 +218,8 @@ int run(Options options) {
   if (!options.vectors_path.empty()) {
     write_both_formats(options.vectors_path, vectors);
   }
-  write_outputs(
-      record,
-      {.title = "word2vec on a dictionary", .x = "epoch", .y = {"similarity"}, .by = {"model"}},
-      common);
+  write_outputs(record, {.title = "word2vec", .x = "epoch", .y = {"similarity"}, .by = {"model"}},
+                common);
   const bool is_good = scores.similarity.score >= options.least_similarity;
   std::printf("%s", is_good ? "" : "FAIL: the similarity is lower than expected\n");
   return is_good ? 0 : 1;
@@ -240,8 +241,7 @@ int main(int argc, char** argv) {
     app.add_option("--negatives", options.negatives, "per pair")->check(CLI::PositiveNumber);
     app.add_option("--learning-rate", options.learning_rate, "0: 0.025, for cbow 0.05");
     app.add_option("--neighbours-of", options.neighbours_of, "words, by commas")->delimiter(',');
-    app.add_option("--vectors", options.vectors_path, "write the vectors to PATH.txt and PATH.bin")
-        ->type_name("PATH");
+    app.add_option("--vectors", options.vectors_path, "PATH: write PATH.txt and PATH.bin");
     app.add_option("--expect-similarity", options.least_similarity, "fail if it is lower");
     CLI11_PARSE(app, argc, argv);
     return rowlane::examples::run(options);

@@ -49,6 +49,13 @@ void write_checkpoint(const std::filesystem::path& path, const torch::nn::Module
   }
 }
 
+void require_one_training(const CommonOptions& options, std::size_t num_trainings,
+                          const std::string& one) {
+  if (!options.checkpoint_path.empty() && num_trainings > 1) {
+    throw std::invalid_argument("--checkpoint is for " + one);
+  }
+}
+
 LoadedCheckpoint read_checkpoint(const std::filesystem::path& path, torch::nn::Module& module) {
   if (!std::filesystem::exists(path)) {
     throw std::runtime_error("there is no checkpoint " + path.string());

@@ -4,12 +4,17 @@
 #include <torch/nn/module.h>
 #include <torch/serialize/archive.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
+
+#include "program.h"
 
 namespace rowlane::examples {
 
-// The file as it was before, or complete: never a part of it.
+// The file as it was before, or complete: never a part of it. It has Python's grammar, so that no
+// name in `module` may be a keyword there, such as "in".
 //
 // Throws std::runtime_error when it can't be written.
 void write_checkpoint(const std::filesystem::path& path, const torch::nn::Module& module,
@@ -45,5 +50,27 @@ std::int64_t load_checkpoint(const std::filesystem::path& path, torch::nn::Modul
   optimizer.load(loaded.optimizer_state);
   return loaded.num_epochs_done;
 }
+
+// With --resume loads the file of --checkpoint, and returns the number of epochs that were done,
+// which may be all of --epochs. Otherwise returns 0.
+template <typename OptimizerT>
+std::int64_t resume_training(const CommonOptions& options, torch::nn::Module& module,
+                             OptimizerT& optimizer) {
+  return options.resume ? load_checkpoint(options.checkpoint_path, module, optimizer) : 0;
+}
+
+// Saves to the file of --checkpoint; does nothing without that option.
+template <typename OptimizerT>
+void keep_training(const CommonOptions& options, const torch::nn::Module& module,
+                   const OptimizerT& optimizer, std::int64_t num_epochs_done) {
+  if (!options.checkpoint_path.empty()) {
+    save_checkpoint(options.checkpoint_path, module, optimizer, num_epochs_done);
+  }
+}
+
+// Throws std::invalid_argument that names `one` ("one of --models and one seed") when --checkpoint
+// was given for several trainings, which would write the same file.
+void require_one_training(const CommonOptions& options, std::size_t num_trainings,
+                          const std::string& one);
 
 }  // namespace rowlane::examples

@@ -225,4 +225,11 @@ const CollabRecipe& find_collab_recipe(const std::string& name) {
   throw std::invalid_argument("no model is called '" + name + "'; there are " + names);
 }
 
+at::Tensor predict_stars(const at::Tensor& users, const at::Tensor& items) {
+  const std::int64_t num_factors = users.size(1) - 1;
+  const at::Tensor dots =
+      (users.narrow(1, 0, num_factors) * items.narrow(1, 0, num_factors)).sum(1, /*keepdim=*/true);
+  return to_stars(dots + (users.narrow(1, num_factors, 1) + items.narrow(1, num_factors, 1)));
+}
+
 }  // namespace rowlane::examples

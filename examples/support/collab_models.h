@@ -41,4 +41,8 @@ const std::vector<CollabRecipe>& collab_recipes();
 // Throws std::invalid_argument that lists the names when `name` is none of them.
 const CollabRecipe& find_collab_recipe(const std::string& name);
 
+// users, items [batch, factors + 1], rows whose last element is a bias; returns the stars that
+// DotProductBias predicts, [batch, 1].
+at::Tensor predict_stars(const at::Tensor& users, const at::Tensor& items);
+
 }  // namespace rowlane::examples

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <map>
 #include <span>
 #include <utility>
@@ -60,6 +61,27 @@ RatingTensors RatingTensors::select(const at::Tensor& positions) const {
 RatingTensors RatingTensors::narrow(std::int64_t start, std::int64_t length) const {
   return {users.narrow(0, start, length), items.narrow(0, start, length),
           stars.narrow(0, start, length)};
+}
+
+RatingTensors ratings_by_user(const std::vector<Rating>& ratings, const at::Tensor& positions) {
+  std::vector<Rating> ordered;
+  std::map<std::int64_t, std::size_t> first_place;  // of each user
+  for (const std::int64_t position : std::span(positions.const_data_ptr<std::int64_t>(),
+                                               static_cast<std::size_t>(positions.numel()))) {
+    ordered.push_back(ratings[static_cast<std::size_t>(position)]);
+    first_place.emplace(ordered.back().user_id, ordered.size());
+  }
+  std::stable_sort(ordered.begin(), ordered.end(), [&](const Rating& a, const Rating& b) {
+    return first_place[a.user_id] < first_place[b.user_id];
+  });
+  std::vector<std::int64_t> users, items;
+  std::vector<float> stars;
+  for (const Rating& rating : ordered) {
+    users.push_back(rating.user_id - 1);
+    items.push_back(rating.movie_id - 1);
+    stars.push_back(rating.stars);
+  }
+  return {torch::tensor(users), torch::tensor(items), torch::tensor(stars).unsqueeze(1)};
 }
 
 RatingSplit split_ratings(const std::vector<Rating>& ratings, double fraction) {

@@ -34,6 +34,10 @@ struct RatingTensors {
   RatingTensors narrow(std::int64_t start, std::int64_t length) const;
 };
 
+// The ratings at `positions`, int64, in tables whose rows are the ids less one. Those of a user
+// stand together, users in order of their first rating, as Surprise has them.
+RatingTensors ratings_by_user(const std::vector<Rating>& ratings, const at::Tensor& positions);
+
 struct RatingSplit {
   RatingTensors train;
   RatingTensors valid;

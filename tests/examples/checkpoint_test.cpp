@@ -82,6 +82,46 @@ TEST_F(CheckpointTest, GoesOnAsIfNeverInterrupted) {
   }
 }
 
+TEST_F(CheckpointTest, IsKeptAndResumedWhenTheOptionsSaySo) {
+  CommonOptions options;
+  SmallModel model;
+  FastaiAdam optimizer(model, 0.1);
+  keep_training(options, model, optimizer, 1);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  options.checkpoint_path = path_;
+  keep_training(options, model, optimizer, 2);
+  const at::Tensor saved = model.table->weight.detach().clone();
+  train(model, optimizer, 1);
+  EXPECT_EQ(resume_training(options, model, optimizer), 0);
+  EXPECT_FALSE(at::equal(model.table->weight, saved));
+  options.resume = true;
+  EXPECT_EQ(resume_training(options, model, optimizer), 2);
+  EXPECT_TRUE(at::equal(model.table->weight, saved));
+}
+
+TEST_F(CheckpointTest, IsOfOneTraining) {
+  CommonOptions options;
+  require_one_training(options, 2, "one model");
+  options.checkpoint_path = path_;
+  require_one_training(options, 1, "one model");
+  EXPECT_EQ(
+      message_of<std::invalid_argument>([&] { require_one_training(options, 2, "one model"); }),
+      "--checkpoint is for one model");
+}
+
+TEST_F(CheckpointTest, StaysWholeWhenTheNextCannotBeWritten) {
+  SmallModel model;
+  FastaiAdam optimizer(model, 0.1);
+  save_checkpoint(path_, model, optimizer, 1);
+  // Where the next one is written before it takes the place of this one.
+  const std::filesystem::path part = path_.string() + ".part";
+  std::filesystem::create_directory(part);
+  EXPECT_NE(message_of<std::runtime_error>([&] { save_checkpoint(path_, model, optimizer, 2); }),
+            "no error");
+  std::filesystem::remove(part);
+  EXPECT_EQ(load_checkpoint(path_, model, optimizer), 1);
+}
+
 TEST_F(CheckpointTest, RefusesTablesOfOtherSizes) {
   SmallModel model;
   FastaiAdam optimizer(model, 0.1);
