@@ -52,7 +52,7 @@ constexpr std::int64_t kBatchSize = 50;
 struct Options {
   CommonOptions common{.num_epochs = 8, .data_dir = ROWLANE_EXAMPLE_DATA_DIR};
   std::filesystem::path vectors_path, save_path;
-  VectorFormat format = VectorFormat::kGloveText;
+  std::string format = "glove";
   std::vector<std::string> tables = {"random", "frozen", "fine-tuned"};
   int num_seeds = 1;
   std::int64_t num_reviews = std::numeric_limits<std::int64_t>::max();
@@ -160,7 +160,8 @@ double train(const std::string& kind, std::uint64_t seed, const PretrainedTable&
     judge(epoch + 1, loss);
   }
   if (kind == "fine-tuned" && seed == options.common.seed && !options.save_path.empty()) {
-    write_vectors(options.save_path, {pretrained.words, model.table()}, options.format);
+    write_vectors(options.save_path, {pretrained.words, model.table()},
+                  kFormats.at(options.format));
   }
   if (model.table()[pretrained.padding_row].count_nonzero().item<std::int64_t>() > 0) {
     throw std::runtime_error("the padding row was trained");
@@ -175,14 +176,13 @@ bool run(const Options& options) {
   const PretrainedTable pretrained =
       options.vectors_path.empty()
           ? read_minilm_table(options.common.data_dir / "minilm")
-          : add_special_rows(read_vectors(options.vectors_path, options.format));
+          : add_special_rows(read_vectors(options.vectors_path, kFormats.at(options.format)));
   const FilmReviews reviews =
       read_film_reviews(options.common.data_dir / "film-reviews", pretrained);
   const auto num_words = reviews.rows.ne(pretrained.padding_row).sum().item<double>();
   const auto num_unknown = reviews.rows.eq(pretrained.unknown_row).sum().item<double>();
   std::cout << "\ntable " << pretrained.table.sizes() << "; " << reviews.size() << " reviews, "
             << 100 * num_unknown / num_words << " % of their words without a row\n";
-
   Record record({"table", "seed", "epoch", "train_loss", "accuracy"});
   record.print_header();
   std::vector<double> means;
@@ -223,7 +223,7 @@ int main(int argc, char** argv) {
     app.add_option("--vectors", options.vectors_path, "word vectors to use in place of MiniLM's")
         ->type_name("FILE");
     app.add_option("--format", options.format, "of --vectors and --save")
-        ->transform(CLI::CheckedTransformer(rowlane::examples::kFormats));
+        ->check(CLI::IsMember(rowlane::examples::kFormats));
     app.add_option("--save", options.save_path, "write the table fine-tuned with --seed")
         ->type_name("FILE");
     app.add_option("--tables", options.tables, "which tables: random, frozen, fine-tuned")

@@ -179,7 +179,7 @@ double train(const std::string& positions, const TextSequences& text, const Opti
 int run(Options options) {
   apply_common_options(options.common);
   require_one_training(options.common, options.positions.size(), "one of --positions");
-  require_data("a text", options.common.data_dir, {"corpus.txt"});
+  require_data("text", options.common.data_dir, {"corpus.txt"});
   const Corpus corpus = read_corpus(options.common.data_dir / "corpus.txt",
                                     {.max_words = options.num_words - 1, .unknown = "<unk>"});
   options.num_words = corpus.vocabulary.size();

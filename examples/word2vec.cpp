@@ -197,7 +197,7 @@ WordScores train(Word2vec& model, const Corpus& corpus, const Options& options, 
 
 int run(Options options) {
   const CommonOptions& common = options.common;
-  require_data("a text and tests of word vectors", common.data_dir,
+  require_data("text and tests of word vectors", common.data_dir,
                {"corpus.txt", "wordsim353.tsv", "questions-words.txt"});
   apply_common_options(common);
   const bool is_cbow = options.model == "cbow";
