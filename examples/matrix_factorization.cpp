@@ -45,7 +45,7 @@ struct Options {
   CommonOptions common{.num_epochs = 20, .data_dir = ROWLANE_EXAMPLE_DATA_DIR "/ml-100k"};
   std::string trainer = "both";
   int num_folds = kNumFolds;
-  double tolerance = 0.005;
+  double tolerance = 0;
 };
 
 struct Errors {
@@ -190,6 +190,8 @@ int run(const Options& options) {
   const std::vector<Rating> ratings = read_movielens(options.common.data_dir);
   Record record({"trainer", "fold", "epoch", "train_rmse", "test_rmse", "test_mae"});
   std::printf("trainer  fold      RMSE       MAE   seconds\n");
+  const double default_tolerance = options.num_folds == kNumFolds ? 0.005 : 0.012;
+  const double tolerance = options.tolerance > 0 ? options.tolerance : default_tolerance;
   bool is_good = true;
   for (const std::string name : {"rating", "batch"}) {
     if (options.trainer != name && options.trainer != "both") {
@@ -201,9 +203,9 @@ int run(const Options& options) {
       mean.rmse += errors.rmse / options.num_folds;
       mean.mae += errors.mae / options.num_folds;
     }
-    const bool is_reached = std::abs(mean.rmse - kPublishedRmse) <= options.tolerance;
+    const bool is_reached = std::abs(mean.rmse - kPublishedRmse) <= tolerance;
     std::printf("%-7s  mean %9.4f %9.4f   published %.3f and %.3f, +- %g: %s\n", name.c_str(),
-                mean.rmse, mean.mae, kPublishedRmse, kPublishedMae, options.tolerance,
+                mean.rmse, mean.mae, kPublishedRmse, kPublishedMae, tolerance,
                 is_reached ? "reached" : "MISSED");
     is_good = is_good && is_reached;
   }
@@ -228,7 +230,8 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"rating", "batch", "both"}));
     app.add_option("--folds", options.num_folds, "train and test so many of the five folds")
         ->check(CLI::Range(1, 5));
-    app.add_option("--tolerance", options.tolerance, "fail when the RMSE is further off");
+    app.add_option("--tolerance", options.tolerance,
+                   "fail when the RMSE is further off; 0: 0.005, of fewer folds 0.012");
     CLI11_PARSE(app, argc, argv);
     return rowlane::examples::run(options);
   });
