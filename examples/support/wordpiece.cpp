@@ -28,11 +28,11 @@ bool is_white_space(utf8proc_int32_t character) {
          utf8proc_category(character) == UTF8PROC_CATEGORY_ZS;
 }
 
-// Unicode's punctuation, and every other mark of ASCII: BERT takes $ and ^ for punctuation too.
+// Unicode's punctuation, and every other mark of ASCII: BERT takes $ and ^ for punctuation too. Not
+// asked about controls.
 bool is_punctuation(utf8proc_int32_t character) {
   if (character < 128) {
-    return character > ' ' && std::isalnum(static_cast<unsigned char>(character)) == 0 &&
-           character != 127;
+    return character > ' ' && std::isalnum(static_cast<unsigned char>(character)) == 0;
   }
   const utf8proc_category_t category = utf8proc_category(character);
   return UTF8PROC_CATEGORY_PC <= category && category <= UTF8PROC_CATEGORY_PO;

@@ -97,6 +97,11 @@ TEST(FilmReviews, AreRowsAndVerdictsWithoutTheUndecided) {
       examples::read_film_reviews(directory.path(), three_words());
   EXPECT_TRUE(reviews.rows.equal(torch::tensor({{2, 1, 2}, {3, 0, 0}}, at::kLong)));
   EXPECT_TRUE(reviews.verdicts.equal(torch::tensor({1.F, 0.F})));
+  const examples::FilmReviews swapped = reviews.select(torch::tensor({1, 0}, at::kLong));
+  EXPECT_TRUE(swapped.rows.equal(reviews.rows.flip(0)));
+  EXPECT_TRUE(swapped.verdicts.equal(reviews.verdicts.flip(0)));
+  EXPECT_TRUE(swapped.narrow(1, 1).rows.equal(reviews.rows.narrow(0, 0, 1)));
+  EXPECT_TRUE(swapped.narrow(1, 1).verdicts.equal(reviews.verdicts.narrow(0, 0, 1)));
 }
 
 }  // namespace

@@ -99,6 +99,8 @@ TEST(Safetensors, TellsWhereAFileIsWrong) {
       {file_content(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4),
        "offset 8: the header's entry \"a\": its shape and dtype don't make the 4 bytes that it "
        "has"},
+      {file_content(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}})", 4),
+       "offset 8: the header's entry \"a\": its bytes should be -4 to 0 of 4"},
       {file_content(R"({"a":{"dtype":"F32","shape":[1]}})", 4),
        "offset 8: the header's entry \"a\": "},
   };
@@ -108,6 +110,18 @@ TEST(Safetensors, TellsWhereAFileIsWrong) {
     EXPECT_EQ(error.substr(0, path.size() + 2 + std::string(wrong.error).size()),
               path + ": " + wrong.error);
   }
+}
+
+TEST(Safetensors, SaysThatAFileCannotBeReadOrWritten) {
+  const TemporaryDirectory directory;
+  const std::string folder = directory.path().string();
+  EXPECT_EQ(message_of([&] { const SafetensorsFile file(folder); }), "cannot read " + folder);
+  EXPECT_EQ(message_of([&] { const SafetensorsFile file(folder + "/t"); }),
+            "cannot read " + folder + "/t");
+  EXPECT_EQ(message_of([&] {
+              write_safetensors(folder, {{"a", torch::ones({1})}});
+            }),
+            "cannot write " + folder);
 }
 
 TEST(Safetensors, ListsTheNamesThatThereAre) {

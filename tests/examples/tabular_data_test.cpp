@@ -75,12 +75,36 @@ TEST(TabularEncoder, NamesTheColumnThatIsWrong) {
   const std::vector<CsvRow> rows = {{"man", "old", "Rome", "yes"}};
   EXPECT_EQ(message_of([&] { const TabularEncoder encoder(kSchema, rows); }),
             "column \"age\" must have numbers, got \"old\"");
+  EXPECT_EQ(
+      message_of([&] {
+        const TabularEncoder encoder(kSchema, std::vector<CsvRow>{{"man", "7 years", "", ""}});
+      }),
+      "column \"age\" must have numbers, got \"7 years\"");
   TabularSchema schema = kSchema;
   schema.continuous = {"size"};
   EXPECT_EQ(message_of([&] { const TabularEncoder encoder(schema, rows); }),
             "no column \"size\" in the table");
   EXPECT_EQ(message_of([&] { const TabularEncoder encoder(kSchema, {}); }),
             "there are no training rows");
+}
+
+TEST(TabularEncoder, TakesAColumnWithoutANumberAsItIs) {
+  const std::vector<CsvRow> rows = {{"man", "?", "Rome", "yes"}};
+  const std::vector<CsvRow> other = {{"man", "7", "Rome", "yes"}};
+  EXPECT_EQ(TabularEncoder(kSchema, rows).encode(other).numbers.item<float>(), 7);
+}
+
+TEST(TabularTensors, SelectAndNarrowPeopleAsAWhole) {
+  const at::Tensor ids = torch::arange(4);
+  const TabularTensors people{ids.unsqueeze(1), ids.unsqueeze(1).to(at::kFloat),
+                              ids.to(at::kFloat)};
+  const auto expect_ids = [](const TabularTensors& some, const at::Tensor& expected) {
+    EXPECT_TRUE(some.categories.squeeze(1).equal(expected));
+    EXPECT_TRUE(some.numbers.squeeze(1).equal(expected.to(at::kFloat)));
+    EXPECT_TRUE(some.targets.equal(expected.to(at::kFloat)));
+  };
+  expect_ids(people.select(torch::tensor({3, 1}, at::kLong)), torch::tensor({3, 1}, at::kLong));
+  expect_ids(people.narrow(1, 2), torch::tensor({1, 2}, at::kLong));
 }
 
 TEST(EmbeddingWidth, IsThreeForTwoSexesAndTheUnseen) {
@@ -100,6 +124,10 @@ TEST(People, KeepAFifthForValidationThatTheEncoderDoesNotSee) {
   EXPECT_EQ(split.encoder.num_categories()[0], 9);
   EXPECT_EQ(split.valid.categories.select(1, 0).sum().item<std::int64_t>(), 0);
   EXPECT_NEAR(split.train.numbers.mean().item<double>(), 0, 1e-6);
+  // In the order of the permutation, and so of another seed another one.
+  torch::manual_seed(1);
+  EXPECT_FALSE(examples::split_people(kSchema, rows, 1).train.numbers.equal(split.train.numbers));
+  EXPECT_EQ(examples::split_people(kSchema, rows, 2).encoder.num_categories()[0], 1);
 }
 
 TEST(People, AreReadFromTheFileOfTheirName) {
@@ -123,6 +151,38 @@ TEST(OneHotRegression, GivesEachCategoryAWeight) {
   TabularTensors people = encoder.encode(kTraining);
   people.numbers = torch::tensor({{0.F}, {1.F}, {0.F}, {0.F}});
   EXPECT_TRUE(model.forward(people).equal(torch::tensor({23.5F, 132.5F, 23.5F, 31.5F})));
+}
+
+TEST(CodesModel, TakesCodesAndNumbers) {
+  torch::manual_seed(0);
+  examples::CodesModel model(2, 1);
+  const TabularTensors people = TabularEncoder(kSchema, kTraining).encode(kTraining);
+  model.eval();
+  const at::Tensor scores = model.forward(people);
+  ASSERT_EQ(scores.sizes(), torch::IntArrayRef({4}));
+  for (const bool is_category : {true, false}) {
+    TabularTensors others = people;
+    (is_category ? others.categories : others.numbers) =
+        is_category ? people.categories + 1 : people.numbers + 1;
+    EXPECT_TRUE(model.forward(others).ne(scores).all().item<bool>());
+  }
+  // Training normalises: codes ten times as large are the same.
+  model.train();
+  const at::Tensor trained = model.forward(people);
+  EXPECT_TRUE(model.forward({10 * people.categories, people.numbers, people.targets})
+                  .allclose(trained, 1e-3, 1e-3));
+}
+
+TEST(Perceptron, NormalisesWhatItsHiddenLayersGive) {
+  torch::manual_seed(0);
+  examples::Perceptron layers(3);
+  layers.train();
+  const at::Tensor x = torch::randn({64, 3});
+  layers.forward(x);
+  for (const char* norm : {"norm1", "norm2"}) {
+    const at::Tensor mean = layers.named_buffers()[std::string(norm) + ".running_mean"];
+    EXPECT_GT(mean.abs().max().item<double>(), 0) << norm;
+  }
 }
 
 TEST(Accuracy, CountsTheRightSides) {

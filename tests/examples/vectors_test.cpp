@@ -114,6 +114,10 @@ TEST(Vectors, TellsWhereATextIsWrong) {
        "offset 0 (line 1): the first line must be the number of words and dim, got \"2 0\""},
       {VectorFormat::kWord2vecText, "1000000000000 3\nthe 1 2 3\n",
        "offset 0 (line 1): the file announces 1000000000000 words of dim 3 and has only 26 bytes"},
+      {VectorFormat::kWord2vecText, "8 1\nthe 1 x\n",
+       "offset 0 (line 1): the file announces 8 words of dim 1 and has only 12 bytes"},
+      {VectorFormat::kWord2vecText, "0 2\n",
+       "offset 0 (line 1): the first line must be the number of words and dim, got \"0 2\""},
       {VectorFormat::kWord2vecText, "2 3\nthe 1 2 3\na 1 2\n",
        "offset 14 (line 3): a line must be a word and 3 numbers, got 2 numbers"},
       {VectorFormat::kWord2vecText, "2 2\nthe 1 2 3\na 1 2\n",
@@ -152,6 +156,10 @@ TEST(Vectors, TellsWhereABinaryFileIsWrong) {
   EXPECT_EQ(
       reading_error(file, VectorFormat::kWord2vecBinary),
       file + ": offset 17: the file should end here: all the words that it announces are read");
+  directory.write("v", "5" + whole.substr(1));
+  EXPECT_EQ(
+      reading_error(file, VectorFormat::kWord2vecBinary),
+      file + ": offset 0 (line 1): the file announces 5 words of dim 2 and has only 32 bytes");
   directory.write("v", "20 2\n" + whole.substr(4));
   EXPECT_EQ(
       reading_error(file, VectorFormat::kWord2vecBinary),

@@ -23,6 +23,9 @@ TEST(SplitWords, CutsAtWhiteSpaceAndPunctuation) {
       Words({"it", "'", "s", "$", "9", ".", "50", ",", "(", "isn", "'", "t", "it", "?", ")"}));
   EXPECT_EQ(split_words("a_b^c\u00a0d\u2014e\u3000f"),
             Words({"a", "_", "b", "^", "c", "d", "\u2014", "e", "f"}));
+  // The first and the last of Unicode's kinds of punctuation, and a symbol.
+  EXPECT_EQ(split_words("a\u203fb\u00a1c\u00b1d"),
+            Words({"a", "\u203f", "b", "\u00a1", "c\u00b1d"}));
   EXPECT_EQ(split_words(""), Words());
 }
 
@@ -40,6 +43,7 @@ TEST(SplitWords, LeavesOutControlsAndWhatIsNoText) {
                                     "c\u200bd\ufffd",
                                     11)),
             Words({"abcd"}));
+  EXPECT_EQ(split_words("a\u0378b"), Words({"ab"}));  // not assigned
   EXPECT_EQ(split_words("a\xff"
                         "b\xe6\x9d"),
             Words({"ab"}));

@@ -62,8 +62,9 @@ TEST(CorpusTest, SaysWhatIsMissing) {
   EXPECT_THROW(read_corpus("/nowhere.txt", {}), std::runtime_error);
 }
 
-// All blocks of a text whose words are 0 to 99, ten in a line.
-std::vector<WindowBlock> blocks_of_ten_lines(const WindowOptions& options, std::uint64_t seed) {
+// The blocks of some lines of a text whose words are 0 to 99, ten in a line.
+std::vector<WindowBlock> blocks_of_ten_lines(const WindowOptions& options, std::uint64_t seed,
+                                             std::int64_t begin = 0, std::int64_t end = 10) {
   std::string text;
   for (int i = 0; i < 100; ++i) {
     text += static_cast<char>('a' + i / 10);
@@ -73,13 +74,13 @@ std::vector<WindowBlock> blocks_of_ten_lines(const WindowOptions& options, std::
   const TextFile file("lines.txt", text);
   const Corpus corpus = read_corpus(file.path, {.min_count = 1});
   WindowSampler sampler(corpus, options);
-  sampler.start(0, 10, seed);
+  sampler.start(begin, end, seed);
   std::vector<WindowBlock> blocks;
   for (WindowBlock block; sampler.next(block);) {
     block.in_words = block.in_words.clone();
     blocks.push_back(block);
   }
-  EXPECT_EQ(sampler.num_tokens_read(), 100);
+  EXPECT_EQ(sampler.num_tokens_read(), 10 * (end - begin));
   return blocks;
 }
 
@@ -87,9 +88,12 @@ TEST(WindowSamplerTest, PairsEachWordWithItsNeighboursInTheLine) {
   const std::int64_t window = 3;
   double num_pairs = 0;
   for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+    // 64 blocks are read at a time: the text at once, or in portions.
+    const std::int64_t block_words = seed % 2 == 0 ? 1 : 7;
     std::int64_t num_middles = 0;
     for (const WindowBlock& block : blocks_of_ten_lines(
-             {.window = window, .sample = 0, .block_words = 7, .block_negatives = 4}, seed)) {
+             {.window = window, .sample = 0, .block_words = block_words, .block_negatives = 4},
+             seed)) {
       const std::int64_t size = block.num_middles();
       const at::Tensor pairs = window_pairs(block);
       ASSERT_EQ(pairs.sizes(), (std::vector<std::int64_t>{block.num_words(), size}));
@@ -103,15 +107,17 @@ TEST(WindowSamplerTest, PairsEachWordWithItsNeighboursInTheLine) {
       for (std::int64_t middle = 0; middle < size; ++middle, ++num_middles) {
         const auto word = block.out_words[middle].item<std::int64_t>();
         EXPECT_EQ(word, num_middles);
+        std::int64_t num_next = 0;
         for (std::int64_t i = 0; i < block.num_words(); ++i) {
           const auto other = block.in_words[i].item<std::int64_t>();
           const std::int64_t distance = std::abs(other - word);
           const bool may_pair = distance >= 1 && distance <= window && other / 10 == word / 10;
           const auto pair = pairs[i][middle].item<float>();
           EXPECT_TRUE(pair == 0 || (pair == 1 && may_pair)) << word << " " << other;
-          EXPECT_TRUE(pair == 1 || !may_pair || distance > 1) << word << " " << other;
+          num_next += distance == 1 && pair == 1 ? 1 : 0;
           num_pairs += pair;
         }
+        EXPECT_EQ(num_next, word % 10 == 0 || word % 10 == 9 ? 1 : 2) << word;
       }
     }
     EXPECT_EQ(num_middles, 100);
@@ -120,6 +126,30 @@ TEST(WindowSamplerTest, PairsEachWordWithItsNeighboursInTheLine) {
   // the probabilities 1, 2/3 and 1/3.
   const double expected = 80 * (18 + 16 * 2 / 3.0 + 14 / 3.0);
   EXPECT_NEAR(num_pairs, expected, 0.05 * expected);
+}
+
+TEST(WindowSamplerTest, ReadsTheLinesThatItIsGivenAndDrawsTheSameForASeed) {
+  const WindowOptions options{.window = 4, .sample = 0, .block_words = 32, .block_negatives = 8};
+  const auto blocks = blocks_of_ten_lines(options, 5, /*begin=*/3, /*end=*/6);
+  ASSERT_EQ(blocks.size(), 1U);
+  EXPECT_TRUE(at::equal(blocks[0].in_words, torch::arange(30, 60)));
+  const auto same = blocks_of_ten_lines(options, 5, 3, 6);
+  EXPECT_TRUE(at::equal(blocks[0].out_words, same[0].out_words));
+  EXPECT_TRUE(at::equal(window_pairs(blocks[0]), window_pairs(same[0])));
+  const auto other = blocks_of_ten_lines(options, 6, 3, 6);
+  EXPECT_FALSE(at::equal(blocks[0].out_words, other[0].out_words));
+}
+
+TEST(WindowSamplerTest, GivesTheMeanZeroToAWindowWithoutAWord) {
+  const TextFile file("alone.txt", "a\na a\n");
+  const Corpus corpus = read_corpus(file.path, {.min_count = 1});
+  WindowSampler sampler(corpus, {.window = 1, .sample = 0, .block_words = 3, .block_negatives = 1});
+  sampler.start(0, 2, 1);
+  WindowBlock block;
+  ASSERT_TRUE(sampler.next(block));
+  const at::Tensor rows = torch::tensor({{1.0F}, {2.0F}, {4.0F}});
+  EXPECT_TRUE(at::equal(window_means(block, rows), torch::tensor({{0.0F}, {4.0F}, {2.0F}})));
+  EXPECT_FALSE(sampler.next(block));
 }
 
 TEST(WindowSamplerTest, LeavesOutFrequentWordsAndDrawsNegativesByTheThreeQuarterPower) {
@@ -149,7 +179,7 @@ TEST(WindowSamplerTest, LeavesOutFrequentWordsAndDrawsNegativesByTheThreeQuarter
 }
 
 TEST(TextSequencesTest, KeepsTrainingAndValidationApart) {
-  std::string text;
+  std::string text = "\n";  // no sequence begins with a line without a word
   for (int i = 0; i < 1000; ++i) {
     // Word i twice: its first number is even.
     text += "w" + std::to_string(1000 + i) + " w" + std::to_string(1000 + i) + "x\n";
@@ -164,6 +194,13 @@ TEST(TextSequencesTest, KeepsTrainingAndValidationApart) {
   EXPECT_TRUE(at::equal(train, at::add(first, torch::arange(17))));
   const at::Tensor valid = sequences.valid_batch(7);
   EXPECT_TRUE(at::equal(valid, sequences.valid_batch(7)));
+  // Of 992 lines that 16 words follow, the last 19 are for validation; a sequence that begins in
+  // one of the 16 lines before them may reach into them.
+  EXPECT_TRUE(at::equal(valid.narrow(1, 0, 1).squeeze(1),
+                        torch::tensor({973, 975, 978, 981, 983, 986, 989}, at::kLong).mul(2)));
+  EXPECT_LT(first.min().item<std::int64_t>(), 2 * 10);
+  EXPECT_GT(first.max().item<std::int64_t>(), 2 * (957 - 10));
+  EXPECT_LT(first.max().item<std::int64_t>(), 2 * 957);
   EXPECT_LT(train.max().item<std::int64_t>(), valid.min().item<std::int64_t>());
   EXPECT_THROW(TextSequences(corpus, 1000), std::runtime_error);
 }
@@ -182,6 +219,7 @@ TEST(WordTestsTest, FindsNeighboursByAngle) {
   EXPECT_EQ(neighbours[0].word, "a");
   EXPECT_NEAR(neighbours[0].cosine, std::cos(10 * std::numbers::pi / 180), 1e-6);
   EXPECT_EQ(neighbours[1].word, "c");
+  EXPECT_EQ(nearest_words(vocabulary, four_vectors(), "b", 9).size(), 3U);
   EXPECT_THROW(nearest_words(vocabulary, four_vectors(), "e", 2), std::runtime_error);
 }
 
@@ -200,14 +238,22 @@ TEST(WordTestsTest, CorrelatesRanksAndLeavesOutUnknownWords) {
 }
 
 TEST(WordTestsTest, CountsAnalogiesThatAreRight) {
-  const Vocabulary vocabulary({"a", "b", "c", "d", "e"});
-  const at::Tensor table = at::cat({four_vectors(), torch::tensor({{-1.0F, 0.0F}})});
+  const Vocabulary vocabulary({"a", "b", "c", "d", "e", "f"});
+  const at::Tensor table = at::cat({four_vectors(), torch::tensor({{-1.0F, 0.0F}, {1.0F, 1.0F}})});
   // b - a + c is nearest to d; d - c + a to b; but a - b + d to c, not to e.
   const TextFile file("analogies.txt", ": section\nA b c d\nc d a b\nb a d e\na b c nobody\n");
   const TestScore score = analogy_score(vocabulary, table, file.path);
   EXPECT_EQ(score.num_asked, 3);
   EXPECT_EQ(score.num_total, 4);
   EXPECT_NEAR(score.score, 2.0 / 3, 1e-9);
+
+  // More than are asked at a time.
+  std::string text;
+  for (int i = 0; i < 900; ++i) {
+    text += i < 600 ? "a b c d\n" : "b a d e\n";
+  }
+  const TextFile many("many.txt", text);
+  EXPECT_NEAR(analogy_score(vocabulary, table, many.path).score, 600 / 900.0, 1e-9);
 }
 
 TEST(RowSgdTest, SubtractsTheSumOfARowsGradients) {
