@@ -16,6 +16,7 @@
 #include "examples/support/device_link.h"
 #include "examples/support/row_sgd.h"
 #include "examples/support/text_sequences.h"
+#include "examples/support/vectors.h"
 #include "examples/support/word_tests.h"
 #include "examples/support/word_windows.h"
 
@@ -179,10 +180,11 @@ TEST(WindowSamplerTest, LeavesOutFrequentWordsAndDrawsNegativesByTheThreeQuarter
 }
 
 TEST(TextSequencesTest, KeepsTrainingAndValidationApart) {
-  std::string text = "\n";  // no sequence begins with a line without a word
+  std::string text;
   for (int i = 0; i < 1000; ++i) {
     // Word i twice: its first number is even.
     text += "w" + std::to_string(1000 + i) + " w" + std::to_string(1000 + i) + "x\n";
+    text += i == 990 ? "\n" : "";  // no sequence begins with a line without a word
   }
   const TextFile file("sequences.txt", text);
   const Corpus corpus = read_corpus(file.path, {.min_count = 1});
@@ -238,14 +240,17 @@ TEST(WordTestsTest, CorrelatesRanksAndLeavesOutUnknownWords) {
 }
 
 TEST(WordTestsTest, CountsAnalogiesThatAreRight) {
-  const Vocabulary vocabulary({"a", "b", "c", "d", "e", "f"});
-  const at::Tensor table = at::cat({four_vectors(), torch::tensor({{-1.0F, 0.0F}, {1.0F, 1.0F}})});
-  // b - a + c is nearest to d; d - c + a to b; but a - b + d to c, not to e.
-  const TextFile file("analogies.txt", ": section\nA b c d\nc d a b\nb a d e\na b c nobody\n");
+  const Vocabulary vocabulary({"a", "b", "c", "d", "e", "f", "g"});
+  const at::Tensor table =
+      at::cat({four_vectors(), torch::tensor({{-1.0F, 0.0F}, {1.0F, 1.0F}, {0.9F, -0.5F}})});
+  // b - a + c is nearest to d; d - c + a to b; but a - b + d to c, not to e; b - a + g to a, which
+  // doesn't count, and then to f.
+  const TextFile file("analogies.txt",
+                      ": section\nA b c d\nc d a b\nb a d e\na b g f\na b c nobody\n");
   const TestScore score = analogy_score(vocabulary, table, file.path);
-  EXPECT_EQ(score.num_asked, 3);
-  EXPECT_EQ(score.num_total, 4);
-  EXPECT_NEAR(score.score, 2.0 / 3, 1e-9);
+  EXPECT_EQ(score.num_asked, 4);
+  EXPECT_EQ(score.num_total, 5);
+  EXPECT_NEAR(score.score, 3.0 / 4, 1e-9);
 
   // More than are asked at a time.
   std::string text;
@@ -254,6 +259,19 @@ TEST(WordTestsTest, CountsAnalogiesThatAreRight) {
   }
   const TextFile many("many.txt", text);
   EXPECT_NEAR(analogy_score(vocabulary, table, many.path).score, 600 / 900.0, 1e-9);
+}
+
+TEST(WordTestsTest, WritesBothFormatsAndReadsThemBack) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / "rowlane_words_test_both").string();
+  write_both_formats(path, {{"a", "b", "c", "d"}, four_vectors()});
+  EXPECT_TRUE(at::equal(read_vectors(path + ".txt", VectorFormat::kWord2vecText).table,
+                        read_vectors(path + ".bin", VectorFormat::kWord2vecBinary).table));
+  // Not-a-number is never read as what was written.
+  EXPECT_THROW(write_both_formats(path, {{"a"}, torch::tensor({{std::nanf(""), 1.0F}})}),
+               std::runtime_error);
+  std::filesystem::remove(path + ".txt");
+  std::filesystem::remove(path + ".bin");
 }
 
 TEST(RowSgdTest, SubtractsTheSumOfARowsGradients) {
