@@ -210,7 +210,7 @@ int run(const Options& options) {
     is_good = is_good && is_reached;
   }
   write_outputs(record,
-                {.title = "Biased matrix factorization, MovieLens 100K, five folds",
+                {.title = "Biased matrix factorization, MovieLens 100K",
                  .x = "epoch",
                  .y = {"test_rmse"},
                  .by = {"trainer"}},
