@@ -163,7 +163,7 @@ bool judge(const CollabRecipe& recipe, const std::vector<Training>& trainings,
 
 int run(const Options& options) {
   apply_common_options(options.common);
-  require_one_training(options.common, options.models.size() * options.num_seeds,
+  require_one_training(options.common, options.models.size() == 1 && options.num_seeds == 1,
                        "one of --models and one seed");
   const std::vector<Rating> ratings = read_movielens(options.common.data_dir);
   Record record({"model", "seed", "epoch", "train_mse", "valid_mse", "published_mse", "seconds"});

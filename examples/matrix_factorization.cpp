@@ -184,8 +184,7 @@ Errors run_fold(const std::string& name, const std::vector<Rating>& ratings, int
 
 int run(const Options& options) {
   apply_common_options(options.common);
-  const int num_trainers = options.trainer == "both" ? 2 : 1;
-  require_one_training(options.common, static_cast<std::size_t>(num_trainers * options.num_folds),
+  require_one_training(options.common, options.trainer != "both" && options.num_folds == 1,
                        "one --trainer and --folds 1");
   const std::vector<Rating> ratings = read_movielens(options.common.data_dir);
   Record record({"trainer", "fold", "epoch", "train_rmse", "test_rmse", "test_mae"});

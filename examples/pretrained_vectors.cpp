@@ -171,7 +171,7 @@ double train(const std::string& kind, std::uint64_t seed, const PretrainedTable&
 
 bool run(const Options& options) {
   apply_common_options(options.common);
-  require_one_training(options.common, options.tables.size() * options.num_seeds,
+  require_one_training(options.common, options.tables.size() == 1 && options.num_seeds == 1,
                        "one of --tables and one seed");
   const PretrainedTable pretrained =
       options.vectors_path.empty()

@@ -170,7 +170,7 @@ void print_widths(const TabularEncoder& encoder) {
 
 bool run(const Options& options) {
   apply_common_options(options.common);
-  require_one_training(options.common, options.models.size() * options.num_seeds,
+  require_one_training(options.common, options.models.size() == 1 && options.num_seeds == 1,
                        "one of --models and one seed");
   const std::vector<CsvRow> rows = read_people(options.common.data_dir, options.data);
   std::vector<TabularSplit> splits;

@@ -178,7 +178,7 @@ double train(const std::string& positions, const TextSequences& text, const Opti
 
 int run(Options options) {
   apply_common_options(options.common);
-  require_one_training(options.common, options.positions.size(), "one of --positions");
+  require_one_training(options.common, options.positions.size() == 1, "one of --positions");
   require_data("text", options.common.data_dir, {"corpus.txt"});
   const Corpus corpus = read_corpus(options.common.data_dir / "corpus.txt",
                                     {.max_words = options.num_words - 1, .unknown = "<unk>"});

@@ -49,9 +49,8 @@ void write_checkpoint(const std::filesystem::path& path, const torch::nn::Module
   }
 }
 
-void require_one_training(const CommonOptions& options, std::size_t num_trainings,
-                          const std::string& one) {
-  if (!options.checkpoint_path.empty() && num_trainings > 1) {
+void require_one_training(const CommonOptions& options, bool is_one, const std::string& one) {
+  if (!options.checkpoint_path.empty() && !is_one) {
     throw std::invalid_argument("--checkpoint is for " + one);
   }
 }

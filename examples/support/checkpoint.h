@@ -4,7 +4,6 @@
 #include <torch/nn/module.h>
 #include <torch/serialize/archive.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -70,7 +69,6 @@ void keep_training(const CommonOptions& options, const torch::nn::Module& module
 
 // Throws std::invalid_argument that names `one` ("one of --models and one seed") when --checkpoint
 // was given for several trainings, which would write the same file.
-void require_one_training(const CommonOptions& options, std::size_t num_trainings,
-                          const std::string& one);
+void require_one_training(const CommonOptions& options, bool is_one, const std::string& one);
 
 }  // namespace rowlane::examples

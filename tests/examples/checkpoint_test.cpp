@@ -101,11 +101,11 @@ TEST_F(CheckpointTest, IsKeptAndResumedWhenTheOptionsSaySo) {
 
 TEST_F(CheckpointTest, IsOfOneTraining) {
   CommonOptions options;
-  require_one_training(options, 2, "one model");
+  require_one_training(options, false, "one model");
   options.checkpoint_path = path_;
-  require_one_training(options, 1, "one model");
+  require_one_training(options, true, "one model");
   EXPECT_EQ(
-      message_of<std::invalid_argument>([&] { require_one_training(options, 2, "one model"); }),
+      message_of<std::invalid_argument>([&] { require_one_training(options, false, "one model"); }),
       "--checkpoint is for one model");
 }
 
