@@ -11,6 +11,7 @@ ROWLANE_LIBRARY_DIR names the folder of librowlane.so.
 
 import argparse
 import datetime
+import functools
 import json
 import logging
 import os
@@ -76,8 +77,9 @@ class Problem:
         order = torch.randperm(self.rows, generator=torch.Generator().manual_seed(1))
         return order[torch.searchsorted(shares, draws).clamp_(max=self.rows - 1)]
 
+    @functools.cache
     def gradient(self, is_pooled):
-        """Small integers, whose sums are exact."""
+        """Small integers, whose sums are exact; the same for all contenders."""
         count = self.shape[0] * (1 if is_pooled else self.shape[1])
         return torch.randint(-4, 5, (count, self.dim), generator=self.generator).float()
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-@dataclasses.dataclass
-class StepNumbers:
-    """In the order in which the ops take them: csrc/ops/row_step.h says what they are."""
+class StepNumbers(NamedTuple):
+    """In the order in which the ops take them: cuda/step_rule.h says what they are."""
 
     lr: float
     weight_decay: float = 0.0
@@ -22,7 +21,7 @@ class StepNumbers:
     step: float = 1.0
 
     def to_list(self) -> list[float]:
-        return [float(value) for value in dataclasses.astuple(self)]
+        return [float(value) for value in self]
 
 
 class History:
