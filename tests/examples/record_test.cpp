@@ -9,6 +9,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "examples/support/collab_models.h"
 #include "examples/support/csv.h"
@@ -37,16 +38,56 @@ TEST(RecordTest, KeepsAllDigitsAndQuotes) {
   std::filesystem::remove(path);
 }
 
+TEST(CsvTest, ReadsEmptyQuotesAndTheEndsOfLinesOfOtherSystems) {
+  const auto path = temporary("foreign.csv");
+  std::ofstream(path) << "title,genre\r\n\"\",\"a, b\"\r\n";
+  EXPECT_EQ(read_csv(path, {"title", "genre"}), (std::vector<CsvRow>{{"", "a, b"}}));
+  std::filesystem::remove(path);
+}
+
+TEST(CsvTest, TellsWhichLineIsOfAnotherTable) {
+  const auto path = temporary("other.csv");
+  std::ofstream(path) << "title,count\nFargo,1\nGattaca\n";
+  const auto error = [&](const CsvRow& header) -> std::string {
+    try {
+      read_csv(path, header);
+      return "no error";
+    } catch (const std::runtime_error& error) {
+      return error.what();
+    }
+  };
+  EXPECT_EQ(error({"title", "stars"}),
+            path.string() + ": unexpected columns in its first line: title,count");
+  EXPECT_EQ(error({"title", "count"}), path.string() + ": row 2 has 1 fields: Gattaca");
+  std::filesystem::remove(path);
+}
+
+TEST(CsvTest, MakesTheFolderOfItsFile) {
+  const auto folder = temporary("folder");
+  write_csv(folder / "losses.csv", {"epoch"}, {{"1"}});
+  EXPECT_EQ(read_csv(folder / "losses.csv", {"epoch"}), (std::vector<CsvRow>{{"1"}}));
+  std::filesystem::remove(folder / "losses.csv");
+  std::filesystem::remove(folder);
+}
+
 TEST(RecordTest, PrintsShortNumbersOfTheColumnsThatAreNotHidden) {
   Record record({"seed", "epoch", "loss"});
   testing::internal::CaptureStdout();
   record.print_header({"seed"});
   record.add({std::int64_t{7}, std::int64_t{1}, 0.123456});
   record.add({std::int64_t{7}, std::int64_t{2}, 1e-7});
+  record.add({std::int64_t{7}, std::int64_t{3}, 1e5});
+  record.add({std::int64_t{7}, std::int64_t{4}, std::numeric_limits<double>::quiet_NaN()});
+  record.print_header({"seed", "loss"});
+  record.add({std::int64_t{7}, std::int64_t{5}, 0.5});
   EXPECT_EQ(testing::internal::GetCapturedStdout(),
             "    epoch       loss  \n"
             "        1     0.1235  \n"
-            "        2  1.000e-07  \n");
+            "        2  1.000e-07  \n"
+            "        3  1.000e+05  \n"
+            "        4          -  \n"
+            "    epoch  \n"
+            "        5  \n");
 }
 
 TEST(RecordTest, RefusesARowOfAnotherLength) {
