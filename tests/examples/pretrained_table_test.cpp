@@ -71,6 +71,8 @@ TEST(MinilmTable, IsCutIntoPiecesAndHasZerosForPadding) {
   const PretrainedTable pretrained = examples::read_minilm_table(directory.path());
   EXPECT_EQ(pretrained.rows_of("Goods x"), Rows({4, 5, 1}));
   EXPECT_EQ(pretrained.words[5], "##s");
+  EXPECT_EQ(pretrained.padding_row, 0);
+  EXPECT_EQ(pretrained.unknown_row, 1);
   EXPECT_TRUE(pretrained.table.select(1, 0).equal(torch::tensor({0.F, 3.F, 5.F, 7.F, 9.F, 11.F})));
 }
 

@@ -92,15 +92,18 @@ TEST(Safetensors, TellsWhereAFileIsWrong) {
       {file_content(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4),
        "offset 8: the header's entry \"a\": its shape and dtype don't make the 4 bytes that it "
        "has"},
-      {file_content(R"({"a":{"dtype":"F32","shape":[4294967296,4294967297],"data_offsets":[0,4]}})",
+      // 4 bytes times 3 times this is 4 again in 64 bits.
+      {file_content(R"({"a":{"dtype":"F32","shape":[3,3074457345618258603],"data_offsets":[0,4]}})",
                     4),
        "offset 8: the header's entry \"a\": its shape and dtype don't make the 4 bytes that it "
        "has"},
-      {file_content(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4),
+      {file_content(R"({"a":{"dtype":"F32","shape":[-1,-1],"data_offsets":[0,4]}})", 4),
        "offset 8: the header's entry \"a\": its shape and dtype don't make the 4 bytes that it "
        "has"},
       {file_content(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}})", 4),
        "offset 8: the header's entry \"a\": its bytes should be -4 to 0 of 4"},
+      {file_content(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4),
+       "offset 8: the header's entry \"a\": its bytes should be 4 to 0 of 4"},
       {file_content(R"({"a":{"dtype":"F32","shape":[1]}})", 4),
        "offset 8: the header's entry \"a\": "},
   };

@@ -114,14 +114,14 @@ TEST(EmbeddingWidth, IsThreeForTwoSexesAndTheUnseen) {
 
 TEST(People, KeepAFifthForValidationThatTheEncoderDoesNotSee) {
   std::vector<CsvRow> rows;
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 20; ++i) {
     rows.push_back({"man", std::to_string(i), "town " + std::to_string(i), "no"});
   }
   torch::manual_seed(0);
   const examples::TabularSplit split = examples::split_people(kSchema, rows, 1);
-  EXPECT_EQ(split.train.size(), 8);
-  EXPECT_EQ(split.valid.size(), 2);
-  EXPECT_EQ(split.encoder.num_categories()[0], 9);
+  EXPECT_EQ(split.train.size(), 16);
+  EXPECT_EQ(split.valid.size(), 4);
+  EXPECT_EQ(split.encoder.num_categories()[0], 17);
   EXPECT_EQ(split.valid.categories.select(1, 0).sum().item<std::int64_t>(), 0);
   EXPECT_NEAR(split.train.numbers.mean().item<double>(), 0, 1e-6);
   // In the order of the permutation, and so of another seed another one.
@@ -209,11 +209,13 @@ TEST(Spread, IsMeanAndSampleDeviation) {
 TEST(IsAsExpected, TellsWhatIsOutside) {
   ::testing::internal::CaptureStdout();
   EXPECT_TRUE(examples::is_as_expected("accuracy", 0.5, {0.5, 0.6}));
+  EXPECT_TRUE(examples::is_as_expected("accuracy", 0.6, {0.5, 0.6}));
   EXPECT_FALSE(examples::is_as_expected("accuracy", 0.4999, {0.5, 0.6}));
   EXPECT_FALSE(examples::is_as_expected("loss", std::numeric_limits<double>::quiet_NaN(), {0, 1}));
   EXPECT_TRUE(examples::is_as_expected("loss", 9, {}));
   EXPECT_EQ(::testing::internal::GetCapturedStdout(),
             "accuracy 0.5000, expected between 0.5 and 0.6: ok\n"
+            "accuracy 0.6000, expected between 0.5 and 0.6: ok\n"
             "accuracy 0.4999, expected between 0.5 and 0.6: FAIL\n"
             "loss nan, expected between 0 and 1: FAIL\n");
 }

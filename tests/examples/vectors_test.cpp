@@ -124,6 +124,8 @@ TEST(Vectors, TellsWhereATextIsWrong) {
        "offset 4 (line 2): a line must be a word and 2 numbers, got more: \"the 1\""},
       {VectorFormat::kWord2vecText, "2 2\nthe 1 x2\na 1 2\n",
        "offset 4 (line 2): \"x2\" is not a float"},
+      {VectorFormat::kWord2vecText, "2 2\nthe 1 2x\na 1 2\n",
+       "offset 4 (line 2): \"2x\" is not a float"},
       {VectorFormat::kWord2vecText, "2 2\nthe 1 2\n",
        "offset 4 (line 2): the file ends after 1 of 2 words"},
       {VectorFormat::kWord2vecText, "1 2\nthe 1 2\na 1 2\n",
@@ -189,6 +191,8 @@ TEST(Vectors, RefusesToWriteWhatCouldNotBeRead) {
             "write_vectors: words must have no white space, got \"\"");
   EXPECT_EQ(error({{"a"}, torch::ones({2, 2})}),
             "write_vectors: table must be [1, dim] and not empty, got 2 dimensions and 4 elements");
+  EXPECT_EQ(error({{"a"}, torch::ones({1, 0})}),
+            "write_vectors: table must be [1, dim] and not empty, got 2 dimensions and 0 elements");
   EXPECT_EQ(error({{"a"}, {}}),
             "write_vectors: table must be [1, dim] and not empty, got no tensor");
 }
