@@ -91,6 +91,9 @@ TEST(FilmReportTest, MapsAlongPrincipalComponents) {
   EXPECT_NEAR(std::get<double>(map.rows()[1][2]), 0, 1e-6);
   EXPECT_NEAR(std::abs(std::get<double>(map.rows()[0][2])), 1, 1e-6);
   EXPECT_EQ(std::get<std::int64_t>(map.rows()[1][3]), 3);
+  // A component's largest element is positive, whatever way the decomposition turns it.
+  const Record mirrored = film_map(MadeUpModel(-factors, {}), Films().split, 4, 4);
+  EXPECT_NEAR(std::get<double>(mirrored.rows()[1][1]), -4, 1e-6);
 }
 
 TEST(FilmReportTest, SaysThatAModelHasNoFactors) {
