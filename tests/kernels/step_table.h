@@ -269,6 +269,8 @@ class StepTable {
         expect_number<AccumT>(now.w[c], expected.w[c], g, false);
         const double copy = static_cast<double>(simt::to_accum(weight_.data()[at]));
         expect_copy(row, c, copy, static_cast<float>(now.w[c]));
+      } else if (variant_.rounds_at_random && variant_.is_sgd()) {
+        expect_copy(row, c, now.w[c], static_cast<float>(expected.w[c]));
       } else {
         expect_number<T>(now.w[c], expected.w[c], g, variant_.rounds_at_random);
       }
@@ -289,15 +291,14 @@ class StepTable {
     }
   }
 
-  // What the table holds of a master's number.
-  void expect_copy(std::int64_t row, std::size_t column, double copy, float master) const {
-    float rounded = master;
+  // What the table holds of a number that is finer than it.
+  void expect_copy(std::int64_t row, std::size_t column, double copy, float exact) const {
+    float rounded = exact;
     if (variant_.rounds_at_random) {
       const std::uint32_t random = kernels::rounding_bits(kernels::rounding_key(99, row),
                                                           static_cast<std::uint32_t>(column));
-      rounded = std::is_same_v<T, simt::half>
-                    ? kernels::round_to_half_at_random(master, random)
-                    : kernels::round_to_bfloat16_at_random(master, random);
+      rounded = std::is_same_v<T, simt::half> ? kernels::round_to_half_at_random(exact, random)
+                                              : kernels::round_to_bfloat16_at_random(exact, random);
     }
     ASSERT_EQ(copy, static_cast<double>(
                         simt::to_accum(simt::from_accum<T>(static_cast<AccumT>(rounded)))));
@@ -341,7 +342,7 @@ inline const std::vector<StepVariant>& elementwise_variants() {
       {.rule = StepRule::kAdam, .is_amsgrad = true, .states_are_float = true},
       {.rule = StepRule::kAdam, .is_decoupled = true, .weight_decay = 0.125, .step = 1000},
       {.rule = StepRule::kSparseAdam},
-      {.rule = StepRule::kSparseAdam, .states_are_float = true, .step = 1},
+      {.rule = StepRule::kSparseAdam, .states_are_float = true, .weight_decay = 0.125, .step = 1},
   };
   return variants;
 }
@@ -354,7 +355,11 @@ inline const std::vector<StepVariant>& row_wise_variants() {
       {.rule = StepRule::kPartialRowWiseAdam, .states_are_float = true, .weight_decay = 0.125},
       {.rule = StepRule::kPartialRowWiseAdam, .counts_rows = true},
       {.rule = StepRule::kLamb, .weight_decay = 0.125},
-      {.rule = StepRule::kLamb, .counts_rows = true, .states_are_float = true},
+      {.rule = StepRule::kLamb,
+       .is_decoupled = true,
+       .counts_rows = true,
+       .states_are_float = true,
+       .weight_decay = 0.125},
   };
   return variants;
 }
@@ -368,7 +373,7 @@ inline const std::vector<StepVariant>& rounding_variants() {
        .states_are_float = true,
        .has_master = true,
        .rounds_at_random = true},
-      {.rounds_at_random = true, .weight_decay = 0.25},
+      {.rounds_at_random = true, .weight_decay = 0.125},
       {.rule = StepRule::kAdam, .has_master = true},
       {.rule = StepRule::kAdam, .states_are_float = true, .rounds_at_random = true},
       {.rule = StepRule::kSparseAdam, .has_master = true, .rounds_at_random = true},
