@@ -189,6 +189,66 @@ TEST(RowStepOfBadRows, SkipsAndReportsThem) {
               (found.position == 2 && found.index == -1));
 }
 
+// The step would be divided by the norm of the direction.
+TEST(RowStepByLamb, LeavesARowWhoseDirectionIsZero) {
+  DeviceArray<float> weight(4);
+  weight.fill(2);
+  DeviceArray<float> zeros(12);
+  zeros.fill(0);
+  DeviceArray<std::int64_t> rows(1);
+  rows.fill(0);
+  const Status status =
+      row_step({.step = {.target = {.weight = weight.data(),
+                                    .num_rows = 1,
+                                    .dim = 4,
+                                    .states = {zeros.data(), zeros.data() + 4}},
+                         .rule = StepRule::kLamb,
+                         .numbers = {.lr = 0.5, .beta1 = 0.5, .beta2 = 0.5, .eps = 1e-3}},
+                .rows = rows.data(),
+                .values = zeros.data() + 8,
+                .max_slots = 1},
+               nullptr);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(weight.to_vector(), std::vector<float>(4, 2));
+}
+
+// The table alone would allow wide accesses.
+TEST(RowStepOfNarrowStates, TakesTheirAlignment) {
+  DeviceArray<float> momentum(9);
+  DeviceArray<float> master(9);
+  DeviceArray<simt::bfloat16> weight(8);
+  DeviceArray<simt::bfloat16> values(8);
+  DeviceArray<std::int64_t> rows(1);
+  rows.fill(0);
+  values.fill(simt::from_accum<simt::bfloat16>(2));
+  for (const std::int64_t shift_of_momentum : {0, 1}) {
+    weight.fill(simt::from_accum<simt::bfloat16>(0));
+    momentum.fill(0);
+    master.fill(0);
+    float* const moved_momentum = momentum.data() + shift_of_momentum;
+    float* const moved_master = master.data() + 1 - shift_of_momentum;
+    const Status status = row_step({.step = {.target = {.weight = weight.data(),
+                                                        .num_rows = 1,
+                                                        .dim = 8,
+                                                        .elem_type = ElemType::kBFloat16,
+                                                        .states = {moved_momentum},
+                                                        .states_are_float = true,
+                                                        .master = moved_master},
+                                             .rule = StepRule::kSgd,
+                                             .numbers = {.lr = 0.5, .beta1 = 0.5, .step = 2}},
+                                    .rows = rows.data(),
+                                    .values = values.data(),
+                                    .max_slots = 1},
+                                   nullptr);
+    ASSERT_TRUE(status.ok()) << status.message();
+    for (std::int64_t c = 0; c < 8; ++c) {
+      EXPECT_EQ(simt::to_accum(weight.data()[c]), -1);
+      EXPECT_EQ(moved_momentum[c], 2);
+      EXPECT_EQ(moved_master[c], -1);
+    }
+  }
+}
+
 TEST(RowStepOfNothing, LaunchesNothing) {
   const auto launches = [](const RowStepArgs& args) {
     return simt::emulated::measure([&] { EXPECT_TRUE(row_step(args, nullptr).ok()); })
