@@ -203,6 +203,23 @@ TEST_P(BackwardStep, RoundsTablesOfSixteenBitsOnce) {
   }
 }
 
+// More shares than one warp adds up.
+TEST_P(BackwardStep, SumsARunOverManyShares) {
+  const CheckedSchedule schedule(GetParam());
+  Problem problem{3, 36, std::vector<std::int64_t>(3000, 1)};
+  expect_stepped<float>(problem, {});
+  problem.scale_by_count = true;
+  expect_stepped<double>(problem, {.rule = StepRule::kAdam});
+}
+
+TEST_P(BackwardStep, TakesEveryAlignment) {
+  const CheckedSchedule schedule(GetParam());
+  for (const std::int64_t shift : {1, 2, 4}) {
+    expect_stepped<float>(problems(32)[0], {.rule = StepRule::kAdam, .shift = shift});
+    expect_stepped<simt::bfloat16>(problems(32)[0], {.rule = StepRule::kLamb, .shift = shift});
+  }
+}
+
 TEST_P(BackwardStep, TakesPairsOfSixtyFourBits) {
   const CheckedSchedule schedule(GetParam());
   for (const std::int64_t dim : {3, 36}) {
