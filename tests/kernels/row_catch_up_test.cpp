@@ -181,6 +181,15 @@ TEST_P(RowCatchUp, TakesRowsThatAreOld) {
   }
 }
 
+// Rows do not rest where a rate is small as long as a later one moves them.
+TEST_P(RowCatchUp, MovesRowsWhenTheRateGrows) {
+  const CheckedSchedule schedule(GetParam());
+  const StepVariant variant{.rule = StepRule::kAdam};
+  History history = history_of(variant, 30, /*changes=*/true);
+  history.numbers.front().lr = 0;
+  expect_caught_up<float>(5, variant, history, &kIndices);
+}
+
 INSTANTIATE_TEST_SUITE_P(AllSchedules, RowCatchUp, ::testing::ValuesIn(kSchedules),
                          [](const auto& info) { return info.param.name; });
 
