@@ -15,6 +15,7 @@
 #include "rowlane/nn/embedding.h"
 #include "rowlane/optim/adagrad.h"
 #include "rowlane/optim/sparse_adam.h"
+#include "tests/support/devices.h"
 
 namespace rowlane {
 namespace {
@@ -51,6 +52,9 @@ bool is_advised(const at::Tensor& tensor) {
 class HugePages : public ::testing::Test {
  protected:
   void SetUp() override {
+    if (testing::runs_device_code(torch::kCPU)) {
+      GTEST_SKIP() << "the emulated device has an allocator of its own";
+    }
     std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
     std::string modes;
     std::getline(file, modes);
