@@ -45,8 +45,10 @@ def test_runs_in_a_program_that_knows_the_op_by_name(model, package, tmp_path):
     subprocess.run(
         ["g++", "-std=c++17", "-O0", str(source), "-o", str(program),
          *(f"-I{path}" for path in cpp_extension.include_paths()),
-         "-Wl,--no-as-needed", str(library), f"-L{torch_libraries}", "-ltorch", "-ltorch_cpu",
-         "-lc10", f"-Wl,-rpath,{library.parent}:{torch_libraries}",
+         "-Wl,--no-as-needed", str(library), f"-L{torch_libraries}",
+         *(f"-l{name}" for name in ("torch", "torch_cpu", "torch_cuda", "c10", "c10_cuda")
+           if (torch_libraries / f"lib{name}.so").exists()),
+         f"-Wl,-rpath,{library.parent}:{torch_libraries}",
          "-Wl,--allow-shlib-undefined"], check=True)
     output = subprocess.run([str(program), package], check=True, capture_output=True, text=True)
     expected = model(torch.tensor([3, 1])).sum().item()
