@@ -196,16 +196,17 @@ def huge_table(problem):
 def step_contenders(problem, chosen_ops):
     """(operation, [contender]) of the workload `step`."""
     table = huge_table(problem)
-    for op, make, peer, is_sparse, arguments in (
-            ("step_sgd", rowlane.optim.SGD, torch.optim.SGD, True, {}),
-            ("step_adagrad", rowlane.optim.Adagrad, torch.optim.Adagrad, True, {"eps": EPS}),
-            ("step_sparse_adam", rowlane.optim.SparseAdam, torch.optim.SparseAdam, True, {}),
-            ("step_adam", rowlane.optim.Adam, torch.optim.Adam, False, {"fused": True})):
+    for op, optimizer, arguments in (("step_sgd", "SGD", {}),
+                                     ("step_adagrad", "Adagrad", {"eps": EPS}),
+                                     ("step_sparse_adam", "SparseAdam", {})):
         if is_chosen(op, chosen_ops):
-            name = f"torch.optim.{peer.__name__}{'' if is_sparse else ', fused'}"
-            own_arguments = {"eps": EPS} if "eps" in arguments else {}
-            yield op, twins(problem, table, make, **own_arguments) + [
-                torch_contender(problem, table, peer, name, is_sparse, **arguments)]
+            yield op, twins(problem, table, getattr(rowlane.optim, optimizer), **arguments) + [
+                torch_contender(problem, table, getattr(torch.optim, optimizer),
+                                f"torch.optim.{optimizer}", True, **arguments)]
+    if is_chosen("step_adam", chosen_ops):
+        yield "step_adam", twins(problem, table, rowlane.optim.Adam) + [
+            torch_contender(problem, table, torch.optim.Adam, "torch.optim.Adam, fused", False,
+                            fused=True)]
 
 
 def fbgemm_contenders(problem, chosen_ops, has_fbgemm):
@@ -321,7 +322,8 @@ def main():
     document = {
         "schema": 1, "date": datetime.datetime.now(datetime.timezone.utc).strftime("%FT%TZ"),
         "torch": torch.__version__.split("+")[0], "threads": torch.get_num_threads(),
-        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"), "results": results, "skipped": skipped}
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"), "results": results,
+        "skipped": skipped}
     options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0
 

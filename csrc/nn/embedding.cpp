@@ -1,7 +1,6 @@
 #include "rowlane/nn/embedding.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
@@ -10,9 +9,9 @@
 
 #include "csrc/autograd/fused_embedding.h"
 #include "csrc/ops/embedding.h"
+#include "csrc/ops/huge_pages.h"
 #include "csrc/optim/row_steps.h"
 #include "csrc/optim/row_table.h"
-#include "rowlane/huge_pages.h"
 #include "rowlane/optim/row_optimizer.h"
 
 namespace rowlane::nn {
@@ -59,10 +58,10 @@ void EmbeddingImpl::reset() {
   } else {
     TORCH_CHECK_TYPE(!options.dtype().has_value() || isDifferentiableType(*options.dtype()), kName,
                      ": dtype must be floating point or complex, got ", *options.dtype());
-    const at::Tensor table = at::empty(
-        {num_rows, dim}, at::TensorOptions().device(options.device()).dtype(options.dtype()));
-    use_huge_pages(table);
-    weight = register_parameter("weight", table);
+    weight = register_parameter(
+        "weight",
+        ops::empty_in_huge_pages(
+            {num_rows, dim}, at::TensorOptions().device(options.device()).dtype(options.dtype())));
     reset_parameters();
   }
 }

@@ -7,14 +7,13 @@
 #include <ATen/ops/_values.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
 #include <mutex>
 #include <utility>
 
+#include "csrc/ops/huge_pages.h"
 #include "csrc/optim/row_steps.h"
-#include "rowlane/huge_pages.h"
 
 namespace rowlane::optim::detail {
 namespace {
@@ -108,9 +107,7 @@ RowTable::Step RowTable::begin_step() {
     if (!tensor.defined()) {
       const at::DimVector sizes =
           slot.is_per_row ? at::DimVector{shape_.first} : at::DimVector(weight_.sizes());
-      tensor = at::empty(sizes, weight_.options().dtype(dtype));
-      use_huge_pages(tensor);
-      tensor.fill_(slot.initial);
+      tensor = ops::empty_in_huge_pages(sizes, weight_.options().dtype(dtype)).fill_(slot.initial);
       if (rule.step_count(*param_state) == nullptr) {
         restart();
       }
@@ -132,8 +129,7 @@ RowTable::Step RowTable::begin_step() {
   }
   if (options_.master_weights() && is_16_bit() && !master_.defined()) {
     const at::Tensor table = as_table(weight_.detach());
-    master_ = at::empty(table.sizes(), table.options().dtype(at::kFloat));
-    use_huge_pages(master_);
+    master_ = ops::empty_in_huge_pages(table.sizes(), table.options().dtype(at::kFloat));
     master_.copy_(table);
   }
   return {target(), numbers};
