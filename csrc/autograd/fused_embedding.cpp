@@ -35,7 +35,7 @@ class FusedEmbeddingNode : public torch::autograd::Node {
     const auto* wanted = torch::autograd::get_current_graph_task_exec_info();
     TORCH_CHECK(
         wanted == nullptr || wanted->empty(), kFused,
-        "so it can't be asked for by torch::autograd::grad or by backward's inputs; unfuse() "
+        "so it can't be asked for by autograd.grad or by the inputs of backward; unfuse() "
         "it");
     take_gradient_(grads[0], indices_.unpack());
     return {at::Tensor()};

@@ -1,16 +1,13 @@
 #include "rowlane/nn/embedding.h"
 
 #include <ATen/core/grad_mode.h>
-#include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "csrc/autograd/fused_embedding.h"
 #include "csrc/ops/embedding.h"
 #include "csrc/ops/huge_pages.h"
-#include "csrc/optim/row_steps.h"
+#include "csrc/optim/look_up.h"
 #include "csrc/optim/row_table.h"
 #include "rowlane/optim/row_optimizer.h"
 
@@ -20,17 +17,6 @@ namespace {
 using torch::autograd::isDifferentiableType;
 
 constexpr const char* kName = "rowlane::nn::Embedding";
-
-// Hooks that were removed leave an empty function behind.
-bool has_hooks(const at::Tensor& tensor) {
-  const auto* const meta = torch::autograd::impl::get_autograd_meta(tensor);
-  if (meta == nullptr || meta->hooks_.empty()) {
-    return false;
-  }
-  return meta->cpp_hooks_list_ == nullptr || meta->hooks_.size() > 1 ||
-         std::ranges::any_of(*meta->cpp_hooks_list_,
-                             [](const auto& hook) { return hook != nullptr; });
-}
 
 }  // namespace
 
@@ -67,6 +53,7 @@ void EmbeddingImpl::reset() {
 }
 
 void EmbeddingImpl::reset_parameters() {
+  flush();
   const at::NoGradGuard no_grad;
   weight.normal_();
   if (options.padding_idx().has_value()) {
@@ -104,52 +91,26 @@ void EmbeddingImpl::pretty_print(std::ostream& stream) const {
   stream << ")";
 }
 
+EmbeddingFuncOptions EmbeddingImpl::func_options() const {
+  return EmbeddingFuncOptions()
+      .padding_idx(options.padding_idx())
+      .max_norm(options.max_norm())
+      .norm_type(options.norm_type())
+      .scale_grad_by_freq(options.scale_grad_by_freq())
+      .sparse(options.sparse())
+      .row_gradient(options.row_gradient())
+      .algorithm(options.algorithm());
+}
+
 at::Tensor EmbeddingImpl::forward(const at::Tensor& indices) {
-  const auto func_options = EmbeddingFuncOptions()
-                                .padding_idx(options.padding_idx())
-                                .max_norm(options.max_norm())
-                                .norm_type(options.norm_type())
-                                .scale_grad_by_freq(options.scale_grad_by_freq())
-                                .sparse(options.sparse())
-                                .row_gradient(options.row_gradient())
-                                .algorithm(options.algorithm());
   const std::shared_ptr<optim::detail::RowTable>& table = tie_.table();
   if (table == nullptr) {
-    return rowlane::embedding(weight, indices, func_options);
+    return rowlane::embedding(weight, indices, func_options());
   }
   TORCH_CHECK(table->weight().is_same(weight), kName,
               ": weight was replaced by another tensor since the table was attached to its "
               "optimizer; attach() or fuse() it again");
-  table->catch_up(indices);
-  if (!is_fused() || !at::GradMode::is_enabled() || !weight.requires_grad()) {
-    return rowlane::embedding(weight, indices, func_options);
-  }
-  return fused_forward(indices, func_options);
-}
-
-at::Tensor EmbeddingImpl::fused_forward(const at::Tensor& indices,
-                                        const EmbeddingFuncOptions& func_options) {
-  const std::shared_ptr<optim::detail::RowTable>& table = tie_.table();
-  table->check_has_owner();
-  TORCH_CHECK(!has_hooks(weight), kName,
-              ": a fused table must have no hooks, which would see no gradient; unfuse() it");
-  ops::LookUp look_up = ops::prepare_look_up(weight, indices, func_options);
-  std::optional<std::int64_t> padding_idx;
-  if (look_up.padding_idx.has_value()) {
-    padding_idx = look_up.padding_idx->expect_int();
-  }
-  return autograd::fused_embedding(
-      weight, indices, look_up,
-      [table, padding_idx, scale_grad_by_freq = look_up.scale_grad_by_freq,
-       step_of_forward = table->num_steps()](const at::Tensor& grad_output,
-                                             const at::Tensor& looked_up) {
-        table->check_may_step_fused();
-        table->owner()->take_gradient(table, {.grad_output = grad_output,
-                                              .indices = looked_up,
-                                              .padding_idx = padding_idx,
-                                              .scale_grad_by_freq = scale_grad_by_freq,
-                                              .step_of_forward = step_of_forward});
-      });
+  return optim::detail::look_up(table, indices, func_options(), is_fused());
 }
 
 void EmbeddingImpl::attach(optim::RowOptimizer& optimizer) {
@@ -157,42 +118,55 @@ void EmbeddingImpl::attach(optim::RowOptimizer& optimizer) {
 }
 
 void EmbeddingImpl::fuse(optim::RowOptimizer& optimizer) {
-  constexpr const char* kFuse = "rowlane::nn::Embedding::fuse";
-  TORCH_CHECK(weight.is_leaf(), kFuse, ": weight must be a leaf, got the result of ",
-              weight.grad_fn()->name());
-  TORCH_CHECK_VALUE(options.algorithm() == BackwardAlgorithm::kAuto ||
-                        options.algorithm() == BackwardAlgorithm::kSorted,
-                    kFuse, ": algorithm must be auto or sorted, got ",
-                    to_string(options.algorithm()));
-  TORCH_CHECK_VALUE(
-      !options.max_norm().has_value() || !optimizer.row_options().master_weights(), kFuse,
-      ": max_norm must not be given with master_weights, which don't follow rows that "
-      "are scaled");
-  TORCH_CHECK_VALUE(!options.sparse() || !options.scale_grad_by_freq(), kFuse,
-                    ": sparse and scale_grad_by_freq contradict each other, fused or not");
   std::shared_ptr<optim::detail::RowTable> table = optimizer.table(weight);
-  TORCH_CHECK(!table->is_fused() || tie_.table() == table, kFuse,
-              ": weight is fused by another module already");
+  optim::detail::check_fuse(*table, func_options());
+  TORCH_CHECK(!table->is_fused() || tie_.table() == table, kName,
+              "::fuse: weight is fused by another module already");
   tie_.set(std::move(table), /*is_fused=*/true);
 }
 
-void EmbeddingImpl::unfuse() { tie_.unfuse(); }
+void EmbeddingImpl::unfuse() {
+  flush();
+  tie_ = OptimizerTie();
+}
 
 bool EmbeddingImpl::is_fused() const noexcept { return tie_.is_fused(); }
 
-std::shared_ptr<torch::nn::Module> EmbeddingImpl::clone(
-    const std::optional<at::Device>& device) const {
+void EmbeddingImpl::flush() const {
   if (tie_.table() != nullptr) {
     tie_.table()->flush();
   }
+}
+
+std::shared_ptr<torch::nn::Module> EmbeddingImpl::clone(
+    const std::optional<at::Device>& device) const {
+  flush();
   return Cloneable::clone(device);
 }
 
 void EmbeddingImpl::save(torch::serialize::OutputArchive& archive) const {
-  if (tie_.table() != nullptr) {
-    tie_.table()->flush();
-  }
+  flush();
   Cloneable::save(archive);
+}
+
+void EmbeddingImpl::load(torch::serialize::InputArchive& archive) {
+  flush();
+  Cloneable::load(archive);
+}
+
+void EmbeddingImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  flush();
+  Cloneable::to(device, dtype, non_blocking);
+}
+
+void EmbeddingImpl::to(torch::Dtype dtype, bool non_blocking) {
+  flush();
+  Cloneable::to(dtype, non_blocking);
+}
+
+void EmbeddingImpl::to(torch::Device device, bool non_blocking) {
+  flush();
+  Cloneable::to(device, non_blocking);
 }
 
 OptimizerTie& OptimizerTie::operator=(const OptimizerTie& other) noexcept {

@@ -1,41 +1,28 @@
 #include "rowlane/optim/adamw.h"
 
-#include <memory>
 #include <utility>
 
-#include "csrc/optim/adam_rule.h"
+#include "csrc/optim/row_rule.h"
 
 namespace rowlane::optim {
 namespace {
 
-class AdamWRule final : public detail::AdamRule<AdamWOptions, AdamWParamState> {
- public:
-  AdamWRule() : detail::AdamRule<AdamWOptions, AdamWParamState>("rowlane::optim::AdamW", true) {}
-};
+const detail::RowRuleOf<AdamWOptions, AdamWParamState> kRule(
+    "rowlane::optim::AdamW", ops::StepRule::kAdam, detail::DenseGradients::kTorch,
+    [](const AdamWOptions& options) -> detail::StepSettings {
+      return detail::adam_settings(options, /*is_decoupled=*/true);
+    },
+    [](AdamWParamState& state) -> std::vector<at::Tensor*> {
+      return {&state.exp_avg(), &state.exp_avg_sq(), &state.max_exp_avg_sq()};
+    });
 
 }  // namespace
 
-AdamW::AdamW(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
-             AdamWOptions defaults, const RowOptions& row_options)
-    : torch::optim::AdamW(param_groups, std::move(defaults)),
-      RowOptimizer(*this, std::make_unique<AdamWRule>(), row_options) {}
+AdamW::AdamW(const std::vector<torch::optim::OptimizerParamGroup>& param_groups, AdamWOptions defaults,
+    const RowOptions& row_options)
+    : WithRows(param_groups, std::move(defaults), kRule, row_options) {}
 
 AdamW::AdamW(std::vector<at::Tensor> params, AdamWOptions defaults, const RowOptions& row_options)
-    : AdamW({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults),
-            row_options) {}
-
-at::Tensor AdamW::step(LossClosure closure) {
-  return step_rows(closure, [this] { torch::optim::AdamW::step(); });
-}
-
-void AdamW::save(torch::serialize::OutputArchive& archive) const {
-  save_rows(archive);
-  torch::optim::AdamW::save(archive);
-}
-
-void AdamW::load(torch::serialize::InputArchive& archive) {
-  torch::optim::AdamW::load(archive);
-  load_rows(archive);
-}
+    : AdamW({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults), row_options) {}
 
 }  // namespace rowlane::optim

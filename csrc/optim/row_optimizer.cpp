@@ -1,35 +1,33 @@
 #include "rowlane/optim/row_optimizer.h"
 
-#include <utility>
-
 #include "csrc/optim/row_rule.h"
-#include "csrc/optim/row_steps.h"
+#include "csrc/optim/torch_optimizer.h"
 
 namespace rowlane::optim {
 
-RowOptimizer::RowOptimizer(torch::optim::Optimizer& optimizer,
-                           std::unique_ptr<detail::RowRule> rule, const RowOptions& options)
-    : steps_(std::make_unique<detail::RowSteps>(optimizer, std::move(rule), options)) {}
+RowOptimizer::RowOptimizer(torch::optim::Optimizer& optimizer, const detail::RowRule& rule,
+                           const RowOptions& options)
+    : impl_(std::make_unique<detail::TorchOptimizer>(optimizer, rule, options)) {}
 
 RowOptimizer::~RowOptimizer() = default;
 
-const RowOptions& RowOptimizer::row_options() const noexcept { return steps_->options(); }
+const RowOptions& RowOptimizer::row_options() const noexcept { return impl_->options(); }
 
-void RowOptimizer::flush() { steps_->flush(); }
+void RowOptimizer::flush() { impl_->flush(); }
 
 std::shared_ptr<detail::RowTable> RowOptimizer::table(const at::Tensor& weight) {
-  return steps_->table(weight);
+  return impl_->table(weight);
 }
 
 at::Tensor RowOptimizer::step_rows(const torch::optim::Optimizer::LossClosure& closure,
                                    const std::function<void()>& dense_step) {
-  return steps_->step(closure, dense_step);
+  return impl_->step(closure, dense_step);
 }
 
 void RowOptimizer::save_rows(torch::serialize::OutputArchive& archive) const {
-  steps_->save(archive);
+  impl_->save(archive);
 }
 
-void RowOptimizer::load_rows(torch::serialize::InputArchive& archive) { steps_->load(archive); }
+void RowOptimizer::load_rows(torch::serialize::InputArchive& archive) { impl_->load(archive); }
 
 }  // namespace rowlane::optim

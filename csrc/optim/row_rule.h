@@ -1,4 +1,4 @@
-// How the options and states of one of torch's optimizers, or of ours, are those of a step of rows.
+// How one of torch's optimizers, or one of ours in torch's manner, keeps what steps of rows need.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,71 +7,60 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
-#include <utility>
+#include <tuple>
 #include <vector>
 
-#include "csrc/ops/row_step.h"
+#include "csrc/optim/step_settings.h"
 
 namespace rowlane::optim::detail {
 
-// What an optimizer does with a dense gradient of a parameter that isn't a table.
-enum class DenseGradients : std::uint8_t {
-  kTorch,    // torch's own step
-  kAllRows,  // a step of rows, of all of them
-  kRefused,
-};
-
-// A tensor of a parameter's state.
-struct StateSlot {
-  at::Tensor* tensor;
-  bool is_per_row = false;  // [V] instead of the parameter's shape
-  double initial = 0;
-};
-
 class RowRule {
  public:
-  RowRule() = default;
+  // `name` begins the messages: "rowlane::optim::SGD".
+  RowRule(std::string_view name, ops::StepRule rule, DenseGradients dense_gradients)
+      : name_(name), rule_(rule), dense_gradients_(dense_gradients) {}
   RowRule(const RowRule&) = delete;
   RowRule& operator=(const RowRule&) = delete;
   virtual ~RowRule() = default;
 
-  // Begins the messages: "rowlane::optim::SGD".
-  [[nodiscard]] virtual std::string_view optimizer() const = 0;
-  [[nodiscard]] virtual ops::StepRule step_rule() const = 0;
-  [[nodiscard]] virtual DenseGradients dense_gradients() const { return DenseGradients::kTorch; }
-  [[nodiscard]] virtual ops::StepNumbers numbers(const torch::optim::OptimizerOptions& options,
-                                                 std::int64_t step) const = 0;
+  [[nodiscard]] std::string_view name() const { return name_; }
+  [[nodiscard]] ops::StepRule rule() const { return rule_; }
+  [[nodiscard]] DenseGradients dense_gradients() const { return dense_gradients_; }
+
+  [[nodiscard]] virtual StepSettings settings(
+      const torch::optim::OptimizerOptions& options) const = 0;
   [[nodiscard]] virtual std::unique_ptr<torch::optim::OptimizerParamState> make_state() const = 0;
-  // In the order in which the ops take them.
-  virtual std::vector<StateSlot> slots(torch::optim::OptimizerParamState& state,
-                                       const torch::optim::OptimizerOptions& options) const = 0;
-  // Where the state counts its steps; null if it doesn't, and the first step is the one that makes
-  // the tensors.
+  // In the order of state_names().
+  virtual std::vector<at::Tensor*> tensors(torch::optim::OptimizerParamState& state) const = 0;
+  // Where the state counts its steps; null if it doesn't.
   virtual std::int64_t* step_count(torch::optim::OptimizerParamState& state) const = 0;
-  // The parameter as a table [V, D]. A row per entry of the first dimension.
-  [[nodiscard]] virtual std::pair<std::int64_t, std::int64_t> shape(
-      const at::Tensor& weight) const {
-    const std::int64_t num_rows = weight.dim() == 0 ? 1 : weight.size(0);
-    return {num_rows, num_rows == 0 ? 0 : weight.numel() / num_rows};
-  }
+
+ private:
+  std::string_view name_;
+  ops::StepRule rule_;
+  DenseGradients dense_gradients_;
 };
 
-// The casts. Options and State are torch's, or in its manner.
+// Options and State are torch's, or in its manner.
 template <typename Options, typename State>
-class TypedRowRule : public RowRule {
+class RowRuleOf final : public RowRule {
  public:
-  [[nodiscard]] ops::StepNumbers numbers(const torch::optim::OptimizerOptions& options,
-                                         std::int64_t step) const override {
-    ops::StepNumbers numbers = numbers_of(static_cast<const Options&>(options), step);
-    numbers.step = step;
-    return numbers;
+  using Settings = StepSettings (*)(const Options& options);
+  using Tensors = std::vector<at::Tensor*> (*)(State& state);
+
+  RowRuleOf(std::string_view name, ops::StepRule rule, DenseGradients dense_gradients,
+            Settings settings, Tensors tensors)
+      : RowRule(name, rule, dense_gradients), settings_(settings), tensors_(tensors) {}
+
+  [[nodiscard]] StepSettings settings(
+      const torch::optim::OptimizerOptions& options) const override {
+    return settings_(static_cast<const Options&>(options));
   }
   [[nodiscard]] std::unique_ptr<torch::optim::OptimizerParamState> make_state() const override {
     return std::make_unique<State>();
   }
-  std::vector<StateSlot> slots(torch::optim::OptimizerParamState& state,
-                               const torch::optim::OptimizerOptions& options) const override {
-    return slots_of(static_cast<State&>(state), static_cast<const Options&>(options));
+  std::vector<at::Tensor*> tensors(torch::optim::OptimizerParamState& state) const override {
+    return tensors_(static_cast<State&>(state));
   }
   std::int64_t* step_count(torch::optim::OptimizerParamState& state) const override {
     if constexpr (requires(State & typed) { typed.step(); }) {
@@ -81,11 +70,26 @@ class TypedRowRule : public RowRule {
     }
   }
 
- protected:
-  // Without the step.
-  [[nodiscard]] virtual ops::StepNumbers numbers_of(const Options& options,
-                                                    std::int64_t step) const = 0;
-  virtual std::vector<StateSlot> slots_of(State& state, const Options& options) const = 0;
+ private:
+  Settings settings_;
+  Tensors tensors_;
 };
+
+// Of options that have betas and eps, and perhaps weight_decay and amsgrad.
+template <typename Options>
+StepSettings adam_settings(const Options& options, bool is_decoupled) {
+  StepSettings settings{.numbers = {.lr = options.lr(),
+                                    .is_decoupled = is_decoupled,
+                                    .beta1 = std::get<0>(options.betas()),
+                                    .beta2 = std::get<1>(options.betas()),
+                                    .eps = options.eps()}};
+  if constexpr (requires { options.weight_decay(); }) {
+    settings.numbers.weight_decay = options.weight_decay();
+  }
+  if constexpr (requires { options.amsgrad(); }) {
+    settings.amsgrad = options.amsgrad();
+  }
+  return settings;
+}
 
 }  // namespace rowlane::optim::detail

@@ -8,12 +8,14 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/where.h>
 
 #include <mutex>
 #include <utility>
 
+#include "csrc/autograd/gradient_hooks.h"
 #include "csrc/ops/huge_pages.h"
-#include "csrc/optim/row_steps.h"
+#include "csrc/optim/row_optimizer_impl.h"
 
 namespace rowlane::optim::detail {
 namespace {
@@ -22,16 +24,13 @@ namespace {
 // that changes in every step costs has a bound.
 constexpr std::int64_t kMaxHistoryLines = 4096;
 
-// Steps with these numbers change no row whose gradient is zero.
-bool leaves_other_rows(ops::StepRule rule, const ops::StepNumbers& numbers) {
-  switch (rule) {
-    case ops::StepRule::kSgd:
-      return numbers.beta1 == 0 && numbers.weight_decay == 0;
-    case ops::StepRule::kAdagrad:
-      return numbers.weight_decay == 0;
-    default:
-      return false;
+// [V, D]: a row per entry of the first dimension. LAMB's norm is that of the whole bias.
+std::pair<std::int64_t, std::int64_t> table_shape(ops::StepRule rule, const at::Tensor& weight) {
+  if (weight.dim() < 2 && rule == ops::StepRule::kLamb) {
+    return {1, weight.numel()};
   }
+  const std::int64_t num_rows = weight.dim() == 0 ? 1 : weight.size(0);
+  return {num_rows, num_rows == 0 ? 0 : weight.numel() / num_rows};
 }
 
 std::int64_t draw_seed() {
@@ -46,30 +45,50 @@ std::int64_t draw_seed() {
 struct RowTable::Step {
   ops::StepTarget target;
   ops::StepNumbers numbers;
+  bool maximize;
 };
 
-RowTable::RowTable(RowSteps& owner, const at::Tensor& weight, Position position)
+RowTable::RowTable(RowOptimizerImpl& owner, const at::Tensor& weight, std::int64_t position,
+                   const RowOptions& options)
     : owner_(&owner),
       weight_(weight),
       position_(position),
-      rule_(owner.rule().step_rule()),
-      options_(owner.options()),
-      shape_(owner.rule().shape(weight)) {
-  load(nullptr);
+      rule_(owner.rule()),
+      options_(options),
+      shape_(table_shape(owner.rule(), weight)),
+      contents_(contents()) {
+  load(/*row_steps=*/{}, /*master=*/{});
 }
 
 std::string_view RowTable::optimizer() const {
-  return owner_ != nullptr ? owner_->rule().optimizer() : "rowlane::optim";
+  return owner_ != nullptr ? owner_->name() : "rowlane::optim";
 }
 
 bool RowTable::is_16_bit() const {
   return weight_.scalar_type() == at::kHalf || weight_.scalar_type() == at::kBFloat16;
 }
 
-bool RowTable::is_tracked() const { return row_steps_.defined() && !options_.per_row_steps(); }
-
 at::Tensor RowTable::as_table(const at::Tensor& tensor) const {
   return tensor.dim() == 2 ? tensor : tensor.view({shape_.first, shape_.second});
+}
+
+void RowTable::set_options(const RowOptions& options) {
+  if (options.semantics() == options_.semantics() &&
+      options.per_row_steps() == options_.per_row_steps() &&
+      options.stochastic_rounding() == options_.stochastic_rounding() &&
+      options.master_weights() == options_.master_weights() &&
+      options.state_dtype() == options_.state_dtype()) {
+    return;
+  }
+  flush();
+  if (options.semantics() != options_.semantics() ||
+      options.per_row_steps() != options_.per_row_steps()) {
+    row_steps_.reset();
+  }
+  if (!options.master_weights()) {
+    master_.reset();
+  }
+  options_ = options;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -85,41 +104,46 @@ ops::StepTarget RowTable::target() const {
                                                                 : std::nullopt};
 }
 
-RowTable::Step RowTable::begin_step() {
-  const RowRule& rule = owner_->rule();
-  const torch::optim::OptimizerOptions& options = owner_->options_of(*this);
-  std::unique_ptr<torch::optim::OptimizerParamState> new_state;
-  torch::optim::OptimizerParamState* param_state = owner_->find_state(weight_);
-  if (param_state == nullptr) {
-    new_state = rule.make_state();
-    param_state = new_state.get();
-  }
-  const std::vector<StateSlot> slots = rule.slots(*param_state, options);
-  if (slots.size() != state_.size()) {
-    flush();  // the lines of a history are of steps that keep the same tensors
-  }
+// The tensors of the state, made where they are missing, in the form that the ops take.
+void RowTable::collect_state(const std::vector<at::Tensor*>& slots, double initial) {
+  const std::span<const StateName> names = state_names(rule_);
+  const at::ScalarType type = weight_.scalar_type();
   state_.clear();
-  for (const StateSlot& slot : slots) {
-    at::Tensor& tensor = *slot.tensor;
-    const at::ScalarType type = weight_.scalar_type();
-    const at::ScalarType dtype = slot.is_per_row ? (type == at::kDouble ? at::kDouble : at::kFloat)
-                                                 : options_.state_dtype().value_or(type);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    at::Tensor& tensor = *slots[i];
+    const bool is_per_row = names[i].is_per_row;
+    const at::ScalarType dtype = type == at::kDouble ? at::kDouble
+                                 : is_per_row ? at::kFloat
+                                              : options_.state_dtype().value_or(type);
     if (!tensor.defined()) {
       const at::DimVector sizes =
-          slot.is_per_row ? at::DimVector{shape_.first} : at::DimVector(weight_.sizes());
-      tensor = ops::empty_in_huge_pages(sizes, weight_.options().dtype(dtype)).fill_(slot.initial);
-      if (rule.step_count(*param_state) == nullptr) {
+          is_per_row ? at::DimVector{shape_.first} : at::DimVector(weight_.sizes());
+      tensor = ops::empty_in_huge_pages(sizes, weight_.options().dtype(dtype)).fill_(initial);
+      if (!counts_steps(rule_)) {
         restart();
       }
     }
     tensor = (tensor.is_sparse() ? tensor.to_dense() : tensor).to(dtype).contiguous();
-    state_.push_back(slot.is_per_row ? tensor : as_table(tensor));
+    state_.push_back(is_per_row ? tensor : as_table(tensor));
   }
-  if (new_state != nullptr && (!slots.empty() || rule.step_count(*new_state) != nullptr)) {
-    owner_->add_state(weight_, std::move(new_state));
-  }
+}
 
-  const ops::StepNumbers numbers = rule.numbers(options, num_steps_ + 1);
+RowTable::Step RowTable::begin_step() {
+  const StepSettings settings = owner_->settings(*this);
+  const std::size_t num_tensors = num_states(rule_, settings);
+  if (num_tensors != state_.size()) {
+    flush();  // the lines of a history are of steps that keep the same tensors
+  }
+  StateSlots slots;
+  if (num_tensors > 0 || counts_steps(rule_)) {
+    slots = owner_->state(*this, /*make=*/true);
+  }
+  slots.tensors.resize(num_tensors);
+  collect_state(slots.tensors, settings.initial);
+
+  ops::StepNumbers numbers = settings.numbers;
+  numbers.step = num_steps_ + 1;
+  numbers.lr /= 1 + static_cast<double>(num_steps_) * settings.lr_decay;
   const bool needs_row_steps =
       options_.per_row_steps() || (options_.semantics() == RowSemantics::kDenseEquivalent &&
                                    !leaves_other_rows(rule_, numbers));
@@ -132,42 +156,50 @@ RowTable::Step RowTable::begin_step() {
     master_ = ops::empty_in_huge_pages(table.sizes(), table.options().dtype(at::kFloat));
     master_.copy_(table);
   }
-  return {target(), numbers};
+  return {target(), numbers, settings.maximize};
 }
 
 void RowTable::end_step(const ops::StepNumbers& numbers) {
   ++num_steps_;
-  if (torch::optim::OptimizerParamState* state = owner_->find_state(weight_)) {
-    if (std::int64_t* count = owner_->rule().step_count(*state)) {
-      *count = num_steps_;
-    }
+  if (const StateSlots slots = owner_->state(*this, /*make=*/false); slots.num_steps != nullptr) {
+    *slots.num_steps = num_steps_;
   }
-  if (is_tracked()) {
-    history_.record(numbers);
-    if (history_.num_lines() >= kMaxHistoryLines) {
-      flush();
-    }
+  contents_ = contents();
+  if (!is_tracked()) {
+    return;
+  }
+  history_.record(numbers);
+  // Where gradients come from other processes too, so that all of them catch rows up at the same
+  // steps, and have the same bits.
+  if (history_.num_lines() >= kMaxHistoryLines || autograd::has_accumulation_hooks(weight_)) {
+    flush();
   }
 }
 
-void RowTable::step(const at::Tensor& grad) {
-  const auto [target, numbers] = begin_step();
+void RowTable::step(const at::Tensor& grad, const at::Tensor& scale) {
+  notice_replacement();
+  const auto [target, numbers, maximize] = begin_step();
+  const auto prepared = [&, maximize = maximize](const at::Tensor& values) {
+    const at::Tensor unscaled = scale.defined() ? values.div(scale) : values;
+    return maximize ? unscaled.neg() : unscaled;
+  };
   if (!grad.is_sparse()) {
     const at::Tensor rows =
         at::arange(shape_.first, at::TensorOptions(weight_.device()).dtype(at::kLong));
-    ops::row_step(target, rows, as_table(grad.contiguous()), rule_, numbers);
+    ops::row_step(target, rows, as_table(prepared(grad).contiguous()), rule_, numbers);
     num_steps_of_all_rows_ = num_steps_ + 1;
   } else if (grad.is_coalesced()) {
-    ops::row_step(target, grad._indices().select(0, 0), grad._values().contiguous(), rule_,
-                  numbers);
+    ops::row_step(target, grad._indices().select(0, 0), prepared(grad._values()).contiguous(),
+                  rule_, numbers);
   } else {
-    ops::embedding_step(target, grad._values(), grad._indices().select(0, 0), rule_, numbers,
-                        /*padding_idx=*/std::nullopt, /*scale_grad_by_freq=*/false);
+    ops::embedding_step(target, prepared(grad._values()), grad._indices().select(0, 0), rule_,
+                        numbers, /*padding_idx=*/std::nullopt, /*scale_grad_by_freq=*/false);
   }
   end_step(numbers);
 }
 
 void RowTable::step(std::span<const LookUpGradient> look_ups) {
+  notice_replacement();
   at::Tensor grad_output = look_ups.front().grad_output;
   at::Tensor indices = look_ups.front().indices;
   if (look_ups.size() > 1) {
@@ -185,8 +217,8 @@ void RowTable::step(std::span<const LookUpGradient> look_ups) {
       catch_up(look_up.indices);
     }
   }
-  const auto [target, numbers] = begin_step();
-  ops::embedding_step(target, grad_output, indices, rule_, numbers, look_ups.front().padding_idx,
+  const auto [target, numbers, maximize] = begin_step();
+  ops::embedding_step(target, maximize ? grad_output.neg() : grad_output, indices, rule_, numbers, look_ups.front().padding_idx,
                       look_ups.front().scale_grad_by_freq);
   end_step(numbers);
   has_fused_step_ = true;
@@ -195,16 +227,17 @@ void RowTable::step(std::span<const LookUpGradient> look_ups) {
 // ---------------------------------------------------------------------------------------------
 // Checks
 
-void RowTable::check_gradient(const at::Tensor& grad) const {
+void RowTable::check_gradient(const at::Tensor& grad) {
+  notice_replacement();
   TORCH_CHECK(weight_.is_contiguous(), optimizer(), ": a table must be contiguous, got strides ",
               weight_.strides(), " of shape ", weight_.sizes());
   if (!grad.is_sparse()) {
-    TORCH_CHECK(owner_->rule().dense_gradients() != DenseGradients::kRefused, optimizer(),
+    TORCH_CHECK(owner_->dense_gradients() != DenseGradients::kRefused, optimizer(),
                 " does not support dense gradients, please consider Adam instead");
     check_up_to_date(std::nullopt);
     return;
   }
-  TORCH_CHECK(weight_.dim() == 2 && grad.sparse_dim() == 1, optimizer(),
+  TORCH_CHECK_VALUE(weight_.dim() == 2 && grad.sparse_dim() == 1, optimizer(),
               ": a sparse gradient must be one of rows of a 2-D table, got ", grad.sparse_dim(),
               " sparse dimensions of shape ", grad.sizes());
   check_up_to_date(grad._indices().select(0, 0));
@@ -234,7 +267,7 @@ void RowTable::check_look_ups(std::span<const LookUpGradient> look_ups) const {
   check_may_step_fused();
   TORCH_CHECK(
       !weight_.grad().defined(), kFused,
-      "must have no gradient, but weight.grad() is defined: weight was used elsewhere than in "
+      "must have no gradient, but weight.grad is defined: weight was used elsewhere than in "
       "look-ups, or has a gradient from before it was fused; unfuse() the table, or call "
       "zero_grad()");
   TORCH_CHECK(look_ups.size() == 1 || !look_ups.front().scale_grad_by_freq, kFused,
@@ -257,6 +290,12 @@ void RowTable::check_has_owner() const {
       "the table, or fuse() it with another");
 }
 
+void RowTable::check_has_no_gradient() const {
+  TORCH_CHECK(!weight_.grad().defined(), optimizer(),
+              ": a fused table must have no gradient, but weight.grad is defined; unfuse() it, or "
+              "call zero_grad()");
+}
+
 void RowTable::check_may_step_fused() const {
   check_has_owner();
   TORCH_CHECK(is_fused_ && !has_fused_step_,
@@ -268,26 +307,60 @@ void RowTable::check_may_step_fused() const {
 // ---------------------------------------------------------------------------------------------
 // Rows that are behind
 
+RowTable::Contents RowTable::contents() const {
+  // Tensors of inference mode have no version.
+  return {weight_.storage().data(), weight_.is_inference() ? 0U : static_cast<std::uint32_t>(weight_._version())};
+}
+
+void RowTable::notice_replacement() {
+  if (contents() == contents_) {
+    return;
+  }
+  contents_ = contents();
+  const at::NoGradGuard no_grad;
+  const at::Tensor table = as_table(weight_.detach());
+  if (has_rows_behind()) {
+    TORCH_WARN(optimizer(), ": a table ", weight_.sizes(),
+               " was written to while rows of it had steps to catch up with, which the new numbers "
+               "don't take; flush() the optimizer before you write to a part of a table");
+    ops::StepTarget scratch = target();
+    scratch.weight = table.clone();
+    scratch.master = master_.defined() ? master_.clone() : master_;
+    scratch.seed.reset();
+    replay(scratch, std::nullopt);
+    num_steps_of_all_rows_ = num_steps_;
+    history_.clear();
+  }
+  if (master_.defined()) {
+    const at::Tensor is_kept = master_.to(table.scalar_type()).eq(table);
+    master_.copy_(at::where(is_kept, master_, table.to(at::kFloat)));
+  }
+}
+
 void RowTable::catch_up(const at::Tensor& indices) {
-  if (is_tracked() && !is_up_to_date()) {
-    replay(indices);
+  notice_replacement();
+  if (has_rows_behind()) {
+    replay(target(), indices);
+    contents_ = contents();
   }
 }
 
 void RowTable::flush() {
+  notice_replacement();
   if (!is_tracked()) {
     return;
   }
   if (!is_up_to_date()) {
-    replay(std::nullopt);
+    replay(target(), std::nullopt);
+    contents_ = contents();
   }
   num_steps_of_all_rows_ = num_steps_;
   history_.clear();
 }
 
-void RowTable::replay(const std::optional<at::Tensor>& indices) {
+void RowTable::replay(const ops::StepTarget& target, const std::optional<at::Tensor>& indices) {
   const at::NoGradGuard no_grad;
-  ops::row_catch_up(target(), indices, rule_, history_.lines(), num_steps_);
+  ops::row_catch_up(target, indices, rule_, history_.lines(), num_steps_);
 }
 
 void RowTable::restart() {
@@ -300,46 +373,30 @@ void RowTable::restart() {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Archives
+// State
 
-void RowTable::save(torch::serialize::OutputArchive& archive) const {
-  if (options_.per_row_steps() && row_steps_.defined()) {
-    archive.write("row_steps", row_steps_, /*is_buffer=*/true);
-  }
-  if (master_.defined()) {
-    archive.write("master", master_, /*is_buffer=*/true);
-  }
-}
-
-void RowTable::load(torch::serialize::InputArchive* archive) {
+void RowTable::load(const at::Tensor& row_steps, const at::Tensor& master) {
   num_steps_ = 0;
-  if (torch::optim::OptimizerParamState* state = owner_->find_state(weight_)) {
-    const std::vector<StateSlot> slots = owner_->rule().slots(*state, owner_->options_of(*this));
-    const std::int64_t* count = owner_->rule().step_count(*state);
-    num_steps_ = count != nullptr ? *count : (!slots.empty() && slots[0].tensor->defined() ? 1 : 0);
-    for (const StateSlot& slot : slots) {
-      if (slot.tensor->defined()) {
-        use_huge_pages(*slot.tensor);
-      }
+  const StateSlots slots = owner_->state(*this, /*make=*/false);
+  if (slots.num_steps != nullptr) {
+    num_steps_ = *slots.num_steps;
+  } else if (!slots.tensors.empty() && slots.tensors[0]->defined()) {
+    num_steps_ = 1;
+  }
+  for (const at::Tensor* tensor : slots.tensors) {
+    if (tensor->defined() && !tensor->is_sparse()) {
+      use_huge_pages(*tensor);
     }
   }
   num_steps_of_all_rows_ = num_steps_;
   state_.clear();
-  row_steps_.reset();
-  master_.reset();
   history_.clear();
   has_fused_step_ = false;
-  if (archive == nullptr) {
-    return;
-  }
-  at::Tensor tensor;
-  if (options_.per_row_steps() && archive->try_read("row_steps", tensor, /*is_buffer=*/true)) {
-    row_steps_ = tensor.to(weight_.device());
-  }
-  if (options_.master_weights() && is_16_bit() &&
-      archive->try_read("master", tensor, /*is_buffer=*/true)) {
-    master_ = tensor.to(weight_.device());
-  }
+  row_steps_ = options_.per_row_steps() && row_steps.defined() ? row_steps.to(weight_.device())
+                                                               : at::Tensor();
+  master_ = options_.master_weights() && is_16_bit() && master.defined()
+                ? as_table(master.to(weight_.device()))
+                : at::Tensor();
 }
 
 }  // namespace rowlane::optim::detail

@@ -90,23 +90,22 @@ def test_dense_equivalent_is_torchs_with_dense_gradients(name, fused):
         assert behind > 1e-6
 
 
-def test_a_learning_rate_that_always_changes_keeps_a_bounded_history(monkeypatch):
-    monkeypatch.setattr("rowlane.optim._row_optimizer._MAX_HISTORY_LINES", 20)
+def test_a_learning_rate_that_always_changes_keeps_a_bounded_history():
     model, optimizer = make_rowlane(
         functools.partial(optim.Adam, lr=0.01, semantics="dense_equivalent"), False)
     expected = Model(torch.nn.Embedding)
     expected_optimizer = torch.optim.Adam(expected.parameters(), lr=0.01)
-    schedules = [torch.optim.lr_scheduler.ExponentialLR(o, 0.99)
+    schedules = [torch.optim.lr_scheduler.ExponentialLR(o, 0.999)
                  for o in (optimizer, expected_optimizer)]
     lengths = []
 
     def after_step():
         schedules[0].step()
-        lengths.append(len(optimizer._tables[model.table.weight].history))
+        lengths.append(optimizer._engine.num_history_lines(model.table.weight))
 
-    train(model, optimizer, steps=35, after_step=after_step)
-    train(expected, expected_optimizer, steps=35, after_step=schedules[1].step)
-    assert max(lengths) == 19 and lengths[-1] < 19
+    train(model, optimizer, steps=4200, after_step=after_step)
+    train(expected, expected_optimizer, steps=4200, after_step=schedules[1].step)
+    assert max(lengths) == 4095 and lengths[-1] < 200
     optimizer.flush()
     torch.testing.assert_close(model.table.weight, expected.table.weight, rtol=0, atol=1e-6)
 

@@ -39,6 +39,7 @@ def test_tables_and_states_are_in_huge_pages():
     optimizer = optim.SparseAdam(table.parameters())
     table.fuse(optimizer)
     table(torch.tensor([1, 5])).sum().backward()
+    optimizer.step()
     for name in ("exp_avg", "exp_avg_sq"):
         assert is_in_huge_pages(optimizer.state[table.weight][name])
     adagrad = optim.Adagrad(table.parameters())

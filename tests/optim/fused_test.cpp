@@ -261,7 +261,7 @@ TEST_F(FusedErrors, DoubleBackward) {
 
 TEST_F(FusedErrors, GradientByName) {
   constexpr const char* kMessage =
-      "can't be asked for by torch::autograd::grad or by backward's inputs";
+      "can't be asked for by autograd.grad or by the inputs of backward";
   EXPECT_THAT(message_of([&] { torch::autograd::grad({loss()}, {table_->weight}); }),
               HasSubstr(kMessage));
   EXPECT_THAT(message_of([&] {

@@ -12,34 +12,9 @@
 #include <ostream>
 
 #include "rowlane/embedding.h"
-
-namespace rowlane::optim {
-class RowOptimizer;
-namespace detail {
-class RowTable;
-}  // namespace detail
-}  // namespace rowlane::optim
+#include "rowlane/nn/optimizer_tie.h"
 
 namespace rowlane::nn {
-
-// What ties a module's table to its optimizer. Copies, and so clones of the module, aren't tied.
-class ROWLANE_EXPORT OptimizerTie {
- public:
-  OptimizerTie() = default;
-  OptimizerTie(const OptimizerTie& /*other*/) noexcept {}
-  OptimizerTie& operator=(const OptimizerTie& other) noexcept;
-  ~OptimizerTie();
-
-  void set(std::shared_ptr<optim::detail::RowTable> table, bool is_fused);
-  void unfuse() noexcept;
-  // Null if not tied.
-  [[nodiscard]] const std::shared_ptr<optim::detail::RowTable>& table() const { return table_; }
-  [[nodiscard]] bool is_fused() const noexcept { return is_fused_; }
-
- private:
-  std::shared_ptr<optim::detail::RowTable> table_;
-  bool is_fused_ = false;
-};
 
 // Options of rowlane::nn::Embedding, named as in torch::nn::EmbeddingOptions.
 struct ROWLANE_EXPORT EmbeddingOptions {
@@ -102,7 +77,8 @@ class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> 
   // Ties the table to `optimizer`, whose parameter `weight` must be, from now on: forward() brings
   // the rows that it reads up to date, as RowSemantics::kDenseEquivalent needs it. Replaces an
   // earlier attach() or fuse(). The optimizer may go away before the module; rows that it has left
-  // behind still catch up.
+  // behind still catch up. Whoever else writes to a part of the table calls flush() of the optimizer
+  // first: steps that a row has missed when the table is written to are dropped, with a warning.
   void attach(optim::RowOptimizer& optimizer);
 
   // attach(), and the table takes its step in the backward pass: no gradient of it exists, of any
@@ -118,23 +94,30 @@ class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> 
   // nothing: create_graph; a gradient of `weight` that is asked for by name (torch::autograd::grad,
   // backward(inputs)); a second backward pass before optimizer.step(); a gradient from elsewhere
   // than look-ups of this module; scale_grad_by_freq with several look-ups. So is a forward pass
-  // after the optimizer has gone, or when `weight` has hooks, which would see no gradient.
+  // after the optimizer has gone, or when `weight` has hooks, which would see no gradient, be they
+  // of the tensor or, as DistributedDataParallel's, of its accumulation.
   void fuse(optim::RowOptimizer& optimizer);
 
-  // The table has a gradient again; still attached. Does nothing if it isn't fused.
+  // Undoes attach() and fuse(): brings the rows up to date, and the table has a gradient again that
+  // nobody but the user's optimizer knows of. Does nothing if the table isn't tied.
   void unfuse();
   [[nodiscard]] bool is_fused() const noexcept;
 
-  // These bring an attached table up to date first. A clone is neither attached nor fused.
+  // Each brings an attached table up to date first. A clone is neither attached nor fused.
   std::shared_ptr<torch::nn::Module> clone(
       const std::optional<at::Device>& device = std::nullopt) const override;
   void save(torch::serialize::OutputArchive& archive) const override;
+  void load(torch::serialize::InputArchive& archive) override;
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Device device, bool non_blocking = false) override;
 
   EmbeddingOptions options;
   at::Tensor weight;
 
  private:
-  at::Tensor fused_forward(const at::Tensor& indices, const EmbeddingFuncOptions& func_options);
+  [[nodiscard]] EmbeddingFuncOptions func_options() const;
+  void flush() const;
 
   OptimizerTie tie_;
 };

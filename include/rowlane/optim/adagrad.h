@@ -16,17 +16,13 @@ using torch::optim::AdagradParamState;
 
 // Without weight decay kLazy and kDenseEquivalent are the same, and equal torch's in both layouts
 // of the gradient. With it kLazy, which torch refuses, decays the rows of the gradient alone.
-class ROWLANE_EXPORT Adagrad : public torch::optim::Adagrad, public RowOptimizer {
+class ROWLANE_EXPORT Adagrad : public WithRows<torch::optim::Adagrad> {
  public:
   // Throws c10::Error for options that torch refuses, and for row options that contradict.
   explicit Adagrad(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
                    AdagradOptions defaults = {}, const RowOptions& row_options = {});
   explicit Adagrad(std::vector<at::Tensor> params, AdagradOptions defaults = {},
                    const RowOptions& row_options = {});
-
-  at::Tensor step(LossClosure closure = nullptr) override;
-  void save(torch::serialize::OutputArchive& archive) const override;
-  void load(torch::serialize::InputArchive& archive) override;
 };
 
 }  // namespace rowlane::optim

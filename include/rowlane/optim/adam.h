@@ -15,17 +15,13 @@ using torch::optim::AdamOptions;
 using torch::optim::AdamParamState;
 
 // torch's Adam refuses sparse gradients. AMSGrad included.
-class ROWLANE_EXPORT Adam : public torch::optim::Adam, public RowOptimizer {
+class ROWLANE_EXPORT Adam : public WithRows<torch::optim::Adam> {
  public:
   // Throws c10::Error for options that torch refuses, and for row options that contradict.
   explicit Adam(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
                 AdamOptions defaults = {}, const RowOptions& row_options = {});
   explicit Adam(std::vector<at::Tensor> params, AdamOptions defaults = {},
                 const RowOptions& row_options = {});
-
-  at::Tensor step(LossClosure closure = nullptr) override;
-  void save(torch::serialize::OutputArchive& archive) const override;
-  void load(torch::serialize::InputArchive& archive) override;
 };
 
 }  // namespace rowlane::optim

@@ -15,17 +15,13 @@ using torch::optim::AdamWOptions;
 using torch::optim::AdamWParamState;
 
 // torch's AdamW refuses sparse gradients. AMSGrad included.
-class ROWLANE_EXPORT AdamW : public torch::optim::AdamW, public RowOptimizer {
+class ROWLANE_EXPORT AdamW : public WithRows<torch::optim::AdamW> {
  public:
   // Throws c10::Error for options that torch refuses, and for row options that contradict.
   explicit AdamW(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
                  AdamWOptions defaults = {}, const RowOptions& row_options = {});
   explicit AdamW(std::vector<at::Tensor> params, AdamWOptions defaults = {},
                  const RowOptions& row_options = {});
-
-  at::Tensor step(LossClosure closure = nullptr) override;
-  void save(torch::serialize::OutputArchive& archive) const override;
-  void load(torch::serialize::InputArchive& archive) override;
 };
 
 }  // namespace rowlane::optim

@@ -3,18 +3,18 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/optim/optimizer.h>
-#include <torch/optim/serialize.h>
 
 #include <cstdint>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "rowlane/export.h"
-#include "rowlane/optim/row_optimizer.h"
+#include "rowlane/optim/own_optimizer.h"
 
 namespace rowlane::optim {
 
-struct ROWLANE_EXPORT LAMBOptions : public torch::optim::OptimizerCloneableOptions<LAMBOptions> {
+struct ROWLANE_EXPORT LAMBOptions : public OwnOptions<LAMBOptions> {
   LAMBOptions(double lr = 1e-3);  // NOLINT(google-explicit-constructor): as torch's
   TORCH_ARG(double, lr) = 1e-3;
   using betas_t = std::tuple<double, double>;  // NOLINT(readability-identifier-naming): as torch's
@@ -23,24 +23,27 @@ struct ROWLANE_EXPORT LAMBOptions : public torch::optim::OptimizerCloneableOptio
   TORCH_ARG(double, weight_decay) = 0;
 
  public:
-  void serialize(torch::serialize::InputArchive& archive) override;
-  void serialize(torch::serialize::OutputArchive& archive) const override;
-  ROWLANE_EXPORT friend bool operator==(const LAMBOptions& lhs, const LAMBOptions& rhs);
-  double get_lr() const override;
-  void set_lr(double lr) override;
+  static auto fields() {
+    return std::tuple(std::pair("lr", &LAMBOptions::lr_),
+                      std::pair("betas", &LAMBOptions::betas_),
+                      std::pair("eps", &LAMBOptions::eps_),
+                      std::pair("weight_decay", &LAMBOptions::weight_decay_));
+  }
 };
 
 struct ROWLANE_EXPORT LAMBParamState
-    : public torch::optim::OptimizerCloneableParamState<LAMBParamState> {
+    : public OwnState<LAMBParamState> {
   TORCH_ARG(std::int64_t, step) = 0;
   // [V, D]
   TORCH_ARG(at::Tensor, exp_avg);
   TORCH_ARG(at::Tensor, exp_avg_sq);
 
  public:
-  void serialize(torch::serialize::InputArchive& archive) override;
-  void serialize(torch::serialize::OutputArchive& archive) const override;
-  ROWLANE_EXPORT friend bool operator==(const LAMBParamState& lhs, const LAMBParamState& rhs);
+  static auto fields() {
+    return std::tuple(std::pair("step", &LAMBParamState::step_),
+                      std::pair("exp_avg", &LAMBParamState::exp_avg_),
+                      std::pair("exp_avg_sq", &LAMBParamState::exp_avg_sq_));
+  }
 };
 
 // r = Adam's step + weight_decay w; w -= lr |w| / |r| r, with the norms of the row; w -= lr r where
@@ -50,17 +53,13 @@ struct ROWLANE_EXPORT LAMBParamState
 // Dense gradients are steps of all rows. A parameter with less than two dimensions is one row, as
 // the paper has it; one with more has a row per entry of its first dimension.
 // RowSemantics::kDenseEquivalent is an error.
-class ROWLANE_EXPORT LAMB : public torch::optim::Optimizer, public RowOptimizer {
+class ROWLANE_EXPORT LAMB : public OwnOptimizer<LAMBOptions, LAMBParamState> {
  public:
   // Throws c10::Error for options out of range, and for row options that contradict.
   explicit LAMB(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
                 const LAMBOptions& defaults = {}, const RowOptions& row_options = {});
   explicit LAMB(std::vector<at::Tensor> params, const LAMBOptions& defaults = {},
                 const RowOptions& row_options = {});
-
-  at::Tensor step(LossClosure closure = nullptr) override;
-  void save(torch::serialize::OutputArchive& archive) const override;
-  void load(torch::serialize::InputArchive& archive) override;
 };
 
 }  // namespace rowlane::optim

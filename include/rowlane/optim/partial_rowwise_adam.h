@@ -3,19 +3,19 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/optim/optimizer.h>
-#include <torch/optim/serialize.h>
 
 #include <cstdint>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "rowlane/export.h"
-#include "rowlane/optim/row_optimizer.h"
+#include "rowlane/optim/own_optimizer.h"
 
 namespace rowlane::optim {
 
 struct ROWLANE_EXPORT PartialRowWiseAdamOptions
-    : public torch::optim::OptimizerCloneableOptions<PartialRowWiseAdamOptions> {
+    : public OwnOptions<PartialRowWiseAdamOptions> {
   PartialRowWiseAdamOptions(double lr = 1e-3);  // NOLINT(google-explicit-constructor): as torch's
   TORCH_ARG(double, lr) = 1e-3;
   using betas_t = std::tuple<double, double>;  // NOLINT(readability-identifier-naming): as torch's
@@ -24,16 +24,16 @@ struct ROWLANE_EXPORT PartialRowWiseAdamOptions
   TORCH_ARG(double, weight_decay) = 0;
 
  public:
-  void serialize(torch::serialize::InputArchive& archive) override;
-  void serialize(torch::serialize::OutputArchive& archive) const override;
-  ROWLANE_EXPORT friend bool operator==(const PartialRowWiseAdamOptions& lhs,
-                                        const PartialRowWiseAdamOptions& rhs);
-  double get_lr() const override;
-  void set_lr(double lr) override;
+  static auto fields() {
+    return std::tuple(std::pair("lr", &PartialRowWiseAdamOptions::lr_),
+                      std::pair("betas", &PartialRowWiseAdamOptions::betas_),
+                      std::pair("eps", &PartialRowWiseAdamOptions::eps_),
+                      std::pair("weight_decay", &PartialRowWiseAdamOptions::weight_decay_));
+  }
 };
 
 struct ROWLANE_EXPORT PartialRowWiseAdamParamState
-    : public torch::optim::OptimizerCloneableParamState<PartialRowWiseAdamParamState> {
+    : public OwnState<PartialRowWiseAdamParamState> {
   TORCH_ARG(std::int64_t, step) = 0;
   // [V, D]
   TORCH_ARG(at::Tensor, exp_avg);
@@ -41,10 +41,11 @@ struct ROWLANE_EXPORT PartialRowWiseAdamParamState
   TORCH_ARG(at::Tensor, exp_avg_sq);
 
  public:
-  void serialize(torch::serialize::InputArchive& archive) override;
-  void serialize(torch::serialize::OutputArchive& archive) const override;
-  ROWLANE_EXPORT friend bool operator==(const PartialRowWiseAdamParamState& lhs,
-                                        const PartialRowWiseAdamParamState& rhs);
+  static auto fields() {
+    return std::tuple(std::pair("step", &PartialRowWiseAdamParamState::step_),
+                      std::pair("exp_avg", &PartialRowWiseAdamParamState::exp_avg_),
+                      std::pair("exp_avg_sq", &PartialRowWiseAdamParamState::exp_avg_sq_));
+  }
 };
 
 // v = beta2 v + (1 - beta2) mean(g^2) over the row; the rest is AdamW: weight decay is decoupled.
@@ -52,7 +53,7 @@ struct ROWLANE_EXPORT PartialRowWiseAdamParamState
 //
 // Dense gradients are steps of all rows. A parameter that isn't 2-D has a row per entry of its
 // first dimension. RowSemantics::kDenseEquivalent is an error.
-class ROWLANE_EXPORT PartialRowWiseAdam : public torch::optim::Optimizer, public RowOptimizer {
+class ROWLANE_EXPORT PartialRowWiseAdam : public OwnOptimizer<PartialRowWiseAdamOptions, PartialRowWiseAdamParamState> {
  public:
   // Throws c10::Error for options out of range, and for row options that contradict.
   explicit PartialRowWiseAdam(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
@@ -61,10 +62,6 @@ class ROWLANE_EXPORT PartialRowWiseAdam : public torch::optim::Optimizer, public
   explicit PartialRowWiseAdam(std::vector<at::Tensor> params,
                               const PartialRowWiseAdamOptions& defaults = {},
                               const RowOptions& row_options = {});
-
-  at::Tensor step(LossClosure closure = nullptr) override;
-  void save(torch::serialize::OutputArchive& archive) const override;
-  void load(torch::serialize::InputArchive& archive) override;
 };
 
 }  // namespace rowlane::optim

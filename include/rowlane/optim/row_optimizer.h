@@ -6,6 +6,8 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "rowlane/export.h"
 #include "rowlane/optim/row_options.h"
@@ -13,8 +15,8 @@
 namespace rowlane::optim {
 namespace detail {
 class RowRule;
-class RowSteps;
 class RowTable;
+class TorchOptimizer;
 }  // namespace detail
 
 // The base of the optimizers beside torch::optim::Optimizer: steps of rows.
@@ -50,7 +52,7 @@ class ROWLANE_EXPORT RowOptimizer {
 
  protected:
   // `optimizer` is the rest of this object.
-  RowOptimizer(torch::optim::Optimizer& optimizer, std::unique_ptr<detail::RowRule> rule,
+  RowOptimizer(torch::optim::Optimizer& optimizer, const detail::RowRule& rule,
                const RowOptions& options);
   virtual ~RowOptimizer();
 
@@ -59,12 +61,36 @@ class ROWLANE_EXPORT RowOptimizer {
                        const std::function<void()>& dense_step);
   // What torch's archive doesn't have: counts of the rows and copies in float, under the key
   // "rowlane_rows", which torch doesn't read. Before torch's own part is saved, which flush()es;
-  // after it is loaded.
+  // after it is loaded, before which flush() is called.
   void save_rows(torch::serialize::OutputArchive& archive) const;
   void load_rows(torch::serialize::InputArchive& archive);
 
  private:
-  std::unique_ptr<detail::RowSteps> steps_;
+  std::unique_ptr<detail::TorchOptimizer> impl_;
+};
+
+// An optimizer of torch's, some of whose parameters take steps of rows.
+template <typename TorchOptimizer>
+class ROWLANE_EXPORT WithRows : public TorchOptimizer, public RowOptimizer {
+ public:
+  at::Tensor step(torch::optim::Optimizer::LossClosure closure = nullptr) override {
+    return step_rows(closure, [this] { TorchOptimizer::step(); });
+  }
+  void save(torch::serialize::OutputArchive& archive) const override {
+    save_rows(archive);
+    TorchOptimizer::save(archive);
+  }
+  void load(torch::serialize::InputArchive& archive) override {
+    flush();
+    TorchOptimizer::load(archive);
+    load_rows(archive);
+  }
+
+ protected:
+  template <typename Options>
+  WithRows(const std::vector<torch::optim::OptimizerParamGroup>& param_groups, Options options,
+           const detail::RowRule& rule, const RowOptions& row_options)
+      : TorchOptimizer(param_groups, std::move(options)), RowOptimizer(*this, rule, row_options) {}
 };
 
 }  // namespace rowlane::optim

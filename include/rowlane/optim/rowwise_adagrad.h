@@ -3,18 +3,19 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/optim/optimizer.h>
-#include <torch/optim/serialize.h>
 
 #include <cstdint>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "rowlane/export.h"
-#include "rowlane/optim/row_optimizer.h"
+#include "rowlane/optim/own_optimizer.h"
 
 namespace rowlane::optim {
 
 struct ROWLANE_EXPORT RowWiseAdagradOptions
-    : public torch::optim::OptimizerCloneableOptions<RowWiseAdagradOptions> {
+    : public OwnOptions<RowWiseAdagradOptions> {
   RowWiseAdagradOptions(double lr = 1e-2);  // NOLINT(google-explicit-constructor): as torch's
   TORCH_ARG(double, lr) = 1e-2;
   TORCH_ARG(double, weight_decay) = 0;
@@ -22,25 +23,25 @@ struct ROWLANE_EXPORT RowWiseAdagradOptions
   TORCH_ARG(double, eps) = 1e-8;
 
  public:
-  void serialize(torch::serialize::InputArchive& archive) override;
-  void serialize(torch::serialize::OutputArchive& archive) const override;
-  ROWLANE_EXPORT friend bool operator==(const RowWiseAdagradOptions& lhs,
-                                        const RowWiseAdagradOptions& rhs);
-  double get_lr() const override;
-  void set_lr(double lr) override;
+  static auto fields() {
+    return std::tuple(std::pair("lr", &RowWiseAdagradOptions::lr_),
+                      std::pair("weight_decay", &RowWiseAdagradOptions::weight_decay_),
+                      std::pair("initial_accumulator_value", &RowWiseAdagradOptions::initial_accumulator_value_),
+                      std::pair("eps", &RowWiseAdagradOptions::eps_));
+  }
 };
 
 struct ROWLANE_EXPORT RowWiseAdagradParamState
-    : public torch::optim::OptimizerCloneableParamState<RowWiseAdagradParamState> {
+    : public OwnState<RowWiseAdagradParamState> {
   TORCH_ARG(std::int64_t, step) = 0;
   // [V], float, or double for double.
   TORCH_ARG(at::Tensor, sum);
 
  public:
-  void serialize(torch::serialize::InputArchive& archive) override;
-  void serialize(torch::serialize::OutputArchive& archive) const override;
-  ROWLANE_EXPORT friend bool operator==(const RowWiseAdagradParamState& lhs,
-                                        const RowWiseAdagradParamState& rhs);
+  static auto fields() {
+    return std::tuple(std::pair("step", &RowWiseAdagradParamState::step_),
+                      std::pair("sum", &RowWiseAdagradParamState::sum_));
+  }
 };
 
 // sum += mean(g^2) over the row; w -= lr g / (sqrt(sum) + eps), where g has weight_decay w in it. A
@@ -48,7 +49,7 @@ struct ROWLANE_EXPORT RowWiseAdagradParamState
 //
 // Dense gradients are steps of all rows. A parameter that isn't 2-D has a row per entry of its
 // first dimension. RowSemantics::kDenseEquivalent is an error.
-class ROWLANE_EXPORT RowWiseAdagrad : public torch::optim::Optimizer, public RowOptimizer {
+class ROWLANE_EXPORT RowWiseAdagrad : public OwnOptimizer<RowWiseAdagradOptions, RowWiseAdagradParamState> {
  public:
   // Throws c10::Error for options out of range, and for row options that contradict.
   explicit RowWiseAdagrad(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
@@ -57,10 +58,6 @@ class ROWLANE_EXPORT RowWiseAdagrad : public torch::optim::Optimizer, public Row
   explicit RowWiseAdagrad(std::vector<at::Tensor> params,
                           const RowWiseAdagradOptions& defaults = {},
                           const RowOptions& row_options = {});
-
-  at::Tensor step(LossClosure closure = nullptr) override;
-  void save(torch::serialize::OutputArchive& archive) const override;
-  void load(torch::serialize::InputArchive& archive) override;
 };
 
 }  // namespace rowlane::optim

@@ -16,17 +16,13 @@ using torch::optim::SGDParamState;
 
 // With kLazy momentum and weight decay act on the rows of the gradient alone. The momentum buffer
 // is a dense [V, D], also where torch's would be sparse.
-class ROWLANE_EXPORT SGD : public torch::optim::SGD, public RowOptimizer {
+class ROWLANE_EXPORT SGD : public WithRows<torch::optim::SGD> {
  public:
   // Throws c10::Error for options that torch refuses, and for row options that contradict.
   explicit SGD(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
                SGDOptions defaults, const RowOptions& row_options = {});
   explicit SGD(std::vector<at::Tensor> params, SGDOptions defaults,
                const RowOptions& row_options = {});
-
-  at::Tensor step(LossClosure closure = nullptr) override;
-  void save(torch::serialize::OutputArchive& archive) const override;
-  void load(torch::serialize::InputArchive& archive) override;
 };
 
 }  // namespace rowlane::optim

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..optim import RowOptimizer
-from ..optim._fused_look_up import LookUp, fused_look_up
 from . import functional
 
 
@@ -28,9 +27,12 @@ class Embedding(torch.nn.Embedding):
         super().__init__(*args, **kwargs)
         self.row_gradient = row_gradient
         self.algorithm = algorithm
+        # What DistributedDataParallel goes by.
+        self.sparse = self.sparse or row_gradient
 
     def reset_parameters(self) -> None:
-        """As torch's."""
+        """As torch's. Brings a tied table up to date first."""
+        self._flush()
         torch.ops.rowlane.use_huge_pages(self.weight)
         super().reset_parameters()
 
@@ -41,6 +43,7 @@ class Embedding(torch.nn.Embedding):
         it. Replaces an earlier attach() or fuse(). A copy of the module isn't tied.
         """
         self._check_optimizer(optimizer)
+        optimizer._pull(self.weight)  # or it is none of its parameters
         self.unfuse()
         self._tie = (optimizer, self.weight)
         return self
@@ -58,81 +61,99 @@ class Embedding(torch.nn.Embedding):
         be right is a RuntimeError of the backward pass, which then takes no step: create_graph; a
         second backward pass before optimizer.step(); a gradient of weight from elsewhere than
         look-ups of this module, or asked for by torch.autograd.grad; scale_grad_by_freq with
-        several look-ups. So is a forward pass when weight has hooks, which would see no gradient.
+        several look-ups. So is a forward pass when weight has hooks, which would see no gradient,
+        or is part of a DistributedDataParallel, whose processes would train apart.
         """
-        self._check_fuse(optimizer)
+        self._check_optimizer(optimizer)
+        optimizer._pull(self.weight)
+        if optimizer._engine.is_fused(self.weight) and not self._is_fused:
+            raise ValueError("rowlane::nn::Embedding::fuse: weight is fused by another module "
+                             "already")
+        optimizer._check_fuse(self.weight, self.max_norm, self.scale_grad_by_freq,
+                              self._asks_sparse, self.algorithm)
         self.attach(optimizer)
         optimizer._set_fused(self.weight, True)
         self._is_fused = True
         return self
 
-    def _check_fuse(self, optimizer: RowOptimizer) -> None:
-        self._check_optimizer(optimizer)
-        fuse = "rowlane::nn::Embedding::fuse"
-        if self.algorithm not in ("auto", "sorted"):
-            raise ValueError(f"{fuse}: algorithm must be auto or sorted, got {self.algorithm}")
-        if self.max_norm is not None and optimizer._group_of(self.weight)["master_weights"]:
-            raise ValueError(f"{fuse}: max_norm must not be given with master_weights, which don't "
-                             f"follow rows that are scaled")
-        if self.sparse and self.scale_grad_by_freq:
-            raise ValueError(f"{fuse}: sparse and scale_grad_by_freq contradict each other, fused "
-                             f"or not")
-        if optimizer._table_of(self.weight).is_fused and not self._is_fused:
-            raise ValueError(f"{fuse}: weight is fused by another module already")
-        optimizer._check_takes_rows(optimizer._group_of(self.weight))
-
     def unfuse(self) -> Embedding:
-        """The table has a gradient again; still attached. Returns the module."""
-        if self._is_fused:
-            assert self._tie is not None
-            optimizer, weight = self._tie
-            optimizer._set_fused(weight, False)
-            self._is_fused = False
-        return self
+        """Undoes attach() and fuse(); returns the module.
 
-    def forward(self, input: Tensor) -> Tensor:
+        Rows are brought up to date, and the table has a gradient again. Nothing happens if the
+        module isn't tied.
+        """
         if self._tie is not None:
             optimizer, weight = self._tie
-            if weight is not self.weight:
-                raise RuntimeError(
-                    "rowlane::nn::Embedding: weight was replaced by another tensor since the table "
-                    "was attached to its optimizer; attach() or fuse() it again")
-            optimizer.catch_up(weight, input)
-            if self._is_fused and torch.is_grad_enabled() and weight.requires_grad:
-                return self._fused_forward(input, optimizer, weight)
+            optimizer.catch_up(weight)
+            if self._is_fused:
+                optimizer._set_fused(weight, False)
+            self._tie, self._is_fused = None, False
+        return self
+
+    @property
+    def _asks_sparse(self) -> bool:
+        return self.sparse and not self.row_gradient
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self._tie is not None and self._is_of_tie():
+            return self._tied_forward(input)
         return functional.embedding(
             input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
-            self.scale_grad_by_freq, self.sparse, row_gradient=self.row_gradient,
+            self.scale_grad_by_freq, self._asks_sparse, row_gradient=self.row_gradient,
             algorithm=self.algorithm)
 
-    def _fused_forward(self, input: Tensor, optimizer: RowOptimizer, weight: Tensor) -> Tensor:
-        if weight._backward_hooks or weight._post_accumulate_grad_hooks:
-            raise RuntimeError("rowlane::nn::Embedding: a fused table must have no hooks, which "
-                               "would see no gradient; unfuse() it")
-        step_of_forward = optimizer._last_step(weight)
-        padding_idx, scale_grad_by_freq = self.padding_idx, self.scale_grad_by_freq
+    @torch.compiler.disable
+    def _tied_forward(self, input: Tensor) -> Tensor:
+        assert self._tie is not None
+        optimizer, weight = self._tie
+        return optimizer._look_up(
+            weight, input, self._is_fused, self.padding_idx, self.max_norm, self.norm_type,
+            self.scale_grad_by_freq, self._asks_sparse, self.row_gradient, self.algorithm)
 
-        def take_gradient(grad_output: Tensor, indices: Tensor) -> None:
-            optimizer._take_gradient(weight, LookUp(grad_output, indices, padding_idx,
-                                                    scale_grad_by_freq, step_of_forward))
+    def _is_of_tie(self) -> bool:
+        """Whether the look-up is one of the table that is tied.
 
-        functional._renorm(input, weight, self.max_norm, self.norm_type)
-        return fused_look_up(weight, input, take_gradient)
+        It isn't where torch.func.functional_call or torch.export puts a tensor in its place: that
+        is looked up as any other, and its gradient is its own.
+        """
+        assert self._tie is not None
+        optimizer, weight = self._tie
+        if torch.compiler.is_exporting() or not isinstance(self.weight, torch.nn.Parameter):
+            if optimizer._engine.has_rows_behind(weight):
+                raise RuntimeError(
+                    "rowlane::nn::Embedding: rows of the table have steps to catch up with; "
+                    "flush() the optimizer before torch.export or functional_call")
+            return False
+        if weight is not self.weight:
+            raise RuntimeError(
+                "rowlane::nn::Embedding: weight was replaced by another tensor since the table "
+                "was attached to its optimizer; attach() or fuse() it again")
+        return True
 
     def _check_optimizer(self, optimizer: RowOptimizer) -> None:
         if not isinstance(optimizer, RowOptimizer):
             raise TypeError(f"rowlane::nn::Embedding: optimizer must be one of rowlane.optim, got "
                             f"{type(optimizer).__name__}")
-        optimizer._table_of(self.weight)  # or it is none of its parameters
+
+    def _flush(self) -> None:
+        """Before the table is read or written as a whole."""
+        if self._tie is not None:
+            self._tie[0].catch_up(self._tie[1])
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._flush()
+        return super()._apply(*args, **kwargs)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._flush()
+        super()._load_from_state_dict(*args, **kwargs)
 
     def _save_to_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        if self._tie is not None:
-            self._tie[0].flush()
+        self._flush()
         super()._save_to_state_dict(*args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._tie is not None:
-            self._tie[0].flush()
+        self._flush()
         return {name: value for name, value in self.__dict__.items()
                 if name not in ("_tie", "_is_fused")}
 

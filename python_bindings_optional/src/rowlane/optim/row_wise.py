@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from ._row_optimizer import RowOptimizer
-from ._step_numbers import StepNumbers
 
 
 class _OwnOptimizer(RowOptimizer):
     """Lazy only. Dense gradients are steps of all rows."""
 
-    def _is_table(self, param: Tensor) -> bool:
-        return True
+    _dense_gradients = "all_rows"
 
-    def _as_rows(self, tensor: Tensor) -> Tensor:
-        """A row per entry of the first dimension."""
-        if tensor.dim() == 2:
-            return tensor
-        return tensor.view(tensor.size(0), -1) if tensor.dim() > 2 else tensor.view(-1, 1)
-
-    def _new_count(self) -> int:
-        return 0
+    def _count(self, state: dict[str, Any], num_steps: int) -> None:
+        state["step"] = num_steps
 
     def _check(self, name: str, value: Any, is_valid: bool, wanted: str) -> None:
         if not is_valid:
@@ -51,18 +42,10 @@ class RowWiseAdagrad(_OwnOptimizer):
             self._check(name, value, value >= 0, "at least 0")
         super().__init__(params, {**defaults, "maximize": maximize}, **row_options)
 
-    def _numbers(self, group: dict[str, Any], step: int) -> StepNumbers:
-        return StepNumbers(lr=group["lr"], weight_decay=group["weight_decay"], eps=group["eps"],
-                           step=step)
-
-    def _per_row_state_names(self) -> list[str]:
-        return ["sum"]
-
-    def _initial_value(self, group: dict[str, Any]) -> float:
-        return float(group["initial_accumulator_value"])
-
 
 class _OwnAdam(_OwnOptimizer):
+    _is_decoupled = True
+
     def __init__(self, params: ParamsT, lr: float | Tensor = 1e-3,
                  betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0, *, maximize: bool = False, **row_options: Any) -> None:
@@ -74,11 +57,6 @@ class _OwnAdam(_OwnOptimizer):
                                   "weight_decay": weight_decay, "maximize": maximize},
                          **row_options)
 
-    def _numbers(self, group: dict[str, Any], step: int) -> StepNumbers:
-        return StepNumbers(lr=group["lr"], weight_decay=group["weight_decay"], is_decoupled=True,
-                           beta1=group["betas"][0], beta2=group["betas"][1], eps=group["eps"],
-                           step=step)
-
 
 class PartialRowWiseAdam(_OwnAdam):
     """AdamW with one second moment per row.
@@ -89,12 +67,6 @@ class PartialRowWiseAdam(_OwnAdam):
     """
 
     _rule = "partial_rowwise_adam"
-
-    def _state_names(self, group: dict[str, Any]) -> list[str]:
-        return ["exp_avg"]
-
-    def _per_row_state_names(self) -> list[str]:
-        return ["exp_avg_sq"]
 
 
 class LAMB(_OwnAdam):
@@ -113,9 +85,3 @@ class LAMB(_OwnAdam):
                  betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-6,
                  weight_decay: float = 0, *, maximize: bool = False, **row_options: Any) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, maximize=maximize, **row_options)
-
-    def _as_rows(self, tensor: Tensor) -> Tensor:
-        return tensor.view(1, -1) if tensor.dim() < 2 else super()._as_rows(tensor)
-
-    def _state_names(self, group: dict[str, Any]) -> list[str]:
-        return ["exp_avg", "exp_avg_sq"]
