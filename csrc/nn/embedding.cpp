@@ -1,6 +1,7 @@
 #include "rowlane/nn/embedding.h"
 
 #include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/variable.h>
 
 #include <utility>
@@ -118,6 +119,8 @@ void EmbeddingImpl::attach(optim::RowOptimizer& optimizer) {
 }
 
 void EmbeddingImpl::fuse(optim::RowOptimizer& optimizer) {
+  TORCH_CHECK(weight.is_leaf(), kName, "::fuse: weight must be a leaf, got the result of ",
+              weight.grad_fn()->name());
   std::shared_ptr<optim::detail::RowTable> table = optimizer.table(weight);
   optim::detail::check_fuse(*table, func_options());
   TORCH_CHECK(!table->is_fused() || tie_.table() == table, kName,

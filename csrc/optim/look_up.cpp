@@ -1,7 +1,6 @@
 #include "csrc/optim/look_up.h"
 
 #include <ATen/core/grad_mode.h>
-#include <torch/csrc/autograd/function.h>
 
 #include "csrc/autograd/fused_embedding.h"
 #include "csrc/autograd/gradient_hooks.h"
@@ -59,8 +58,6 @@ at::Tensor look_up(const std::shared_ptr<RowTable>& table, const at::Tensor& ind
 
 void check_fuse(const RowTable& table, const EmbeddingFuncOptions& options) {
   constexpr const char* kFuse = "rowlane::nn::Embedding::fuse";
-  TORCH_CHECK(table.weight().is_leaf(), kFuse, ": weight must be a leaf, got the result of ",
-              table.weight().grad_fn()->name());
   TORCH_CHECK_VALUE(options.algorithm() == BackwardAlgorithm::kAuto ||
                         options.algorithm() == BackwardAlgorithm::kSorted,
                     kFuse, ": algorithm must be auto or sorted, got ",

@@ -300,7 +300,7 @@ TEST_F(FusedErrors, AFailedPassLeavesNothingPending) {
 
 TEST_F(FusedErrors, GradientFromElsewhere) {
   constexpr const char* kMessage =
-      "rowlane::nn::Embedding: a fused table must have no gradient, but weight.grad() is defined";
+      "rowlane::nn::Embedding: a fused table must have no gradient, but weight.grad is defined";
   EXPECT_THAT(message_of([&] { (loss() + table_->weight.sum()).backward(); }), HasSubstr(kMessage));
   expect_unchanged();
   EXPECT_THAT(message_of([&] { sgd_.step(); }),

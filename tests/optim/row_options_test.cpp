@@ -33,11 +33,11 @@ TEST(RowOptionsErrors, Contradictions) {
       EXPECT_THAT(message_of([&] {
                     rule.make(one_parameter(), RowOptions(dense_equivalent).per_row_steps(true));
                   }),
-                  HasSubstr(": per_row_steps must be false with kDenseEquivalent"));
+                  HasSubstr(": per_row_steps must be false with dense_equivalent"));
     } else {
       EXPECT_THAT(
           message_of([&] { rule.make(one_parameter(), dense_equivalent); }),
-          HasSubstr(": semantics must be kLazy: torch has no dense optimizer of this rule"));
+          HasSubstr(": semantics must be lazy: torch has no dense optimizer of this rule"));
     }
     EXPECT_THAT(message_of([&] {
                   rule.make(one_parameter(),

@@ -118,17 +118,26 @@ class Embedding(torch.nn.Embedding):
         """
         assert self._tie is not None
         optimizer, weight = self._tie
-        if torch.compiler.is_exporting() or not isinstance(self.weight, torch.nn.Parameter):
-            if optimizer._engine.has_rows_behind(weight):
+        if not isinstance(self.weight, torch.nn.Parameter):
+            return False
+        if torch.compiler.is_exporting():
+            if self._has_rows_behind():
                 raise RuntimeError(
                     "rowlane::nn::Embedding: rows of the table have steps to catch up with; "
-                    "flush() the optimizer before torch.export or functional_call")
+                    "flush() the optimizer before torch.export")
             return False
         if weight is not self.weight:
             raise RuntimeError(
                 "rowlane::nn::Embedding: weight was replaced by another tensor since the table "
                 "was attached to its optimizer; attach() or fuse() it again")
         return True
+
+    # Which the tracer of torch.export doesn't look into.
+    @torch.compiler.assume_constant_result
+    def _has_rows_behind(self) -> bool:
+        assert self._tie is not None
+        optimizer, weight = self._tie
+        return bool(optimizer._engine.has_rows_behind(weight))
 
     def _check_optimizer(self, optimizer: RowOptimizer) -> None:
         if not isinstance(optimizer, RowOptimizer):
