@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Callable
 
 import torch
@@ -12,6 +13,10 @@ from .. import _library  # noqa: F401
 _SEMANTICS = ("lazy", "dense_equivalent")
 _ROW_OPTIONS = (
     "semantics", "per_row_steps", "stochastic_rounding", "master_weights", "state_dtype")
+
+
+# "is", as a function. A count that is a tensor is read when it is another tensor.
+_is = operator.is_
 
 
 class RowOptimizer(torch.optim.Optimizer):
@@ -72,6 +77,8 @@ class RowOptimizer(torch.optim.Optimizer):
         self._engine = torch.classes.rowlane.RowOptimizer(
             self._name, self._rule, self._dense_gradients)
         self._state_names: list[str] = self._engine.state_names()
+        # What the engine was told last, of each table: a call costs microseconds.
+        self._told: dict[Tensor, tuple[list[Any], list[Any]]] = {}
 
     # --- torch's interface ----------------------------------------------------------------------
 
@@ -131,7 +138,7 @@ class RowOptimizer(torch.optim.Optimizer):
         tables, fused, others = [], [], []
         for group in self.param_groups:
             for param in group["params"]:
-                if self._engine.is_fused(param):
+                if param in self._told and self._engine.is_fused(param):
                     self._check_fused(param)
                     fused.append(param)
                 elif param.grad is not None and self._is_table(param):
@@ -163,7 +170,7 @@ class RowOptimizer(torch.optim.Optimizer):
     def _is_table(self, param: Tensor) -> bool:
         assert param.grad is not None
         return param.grad.is_sparse or (self._dense_gradients == "all_rows"
-                                        or self._engine.has_table(param))
+                                        or param in self._told)
 
     def _step_others(self) -> None:
         """torch's own step, of all parameters that have a gradient."""
@@ -182,7 +189,7 @@ class RowOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def catch_up(self, weight: Tensor, indices: Tensor | None = None) -> None:
         """Brings rows of a dense_equivalent table up to date: those in indices [*], or all."""
-        if not self._engine.has_table(weight):
+        if weight not in self._told:
             return
         if indices is None:
             self._engine.flush(weight)
@@ -193,7 +200,7 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _tables(self) -> list[tuple[Tensor, dict[str, Any]]]:
         return [(param, group) for group in self.param_groups for param in group["params"]
-                if self._engine.has_table(param)]
+                if param in self._told]
 
     def _find(self, weight: Tensor) -> tuple[int, dict[str, Any]]:
         """The position among the optimizer's parameters, and the group."""
@@ -208,14 +215,22 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _pull(self, param: Tensor, group: dict[str, Any] | None = None) -> None:
         """Tells the engine what the group and the state say, and makes the parameter a table."""
+        told_group, told_state = self._told.get(param, ([], []))
         position = -1
-        if group is None or not self._engine.has_table(param):
+        if group is None or not told_group:
             position, group = self._find(param)
-        self._engine.set_group(param, position, self._settings(group), self._options(group))
+        new_group = [self._settings(group), self._options(group)]
+        if new_group != told_group:
+            self._engine.set_group(param, position, *new_group)
+        new_state = self._state_list(param)
+        if len(new_state) != len(told_state) or not all(map(_is, new_state, told_state)):
+            *tensors, step, row_steps, master = new_state
+            self._engine.set_state(param, tensors, int(step or 0), row_steps, master)
+        self._told[param] = (new_group, new_state)
+
+    def _state_list(self, param: Tensor) -> list[Any]:
         state = self.state[param] if param in self.state else {}
-        self._engine.set_state(param, [state.get(name) for name in self._state_names],
-                               int(state.get("step", 0)), state.get("row_steps"),
-                               state.get("master"))
+        return [state.get(name) for name in (*self._state_names, "step", "row_steps", "master")]
 
     def _push(self, param: Tensor) -> None:
         """Takes what has become of the state."""
@@ -228,6 +243,7 @@ class RowOptimizer(torch.optim.Optimizer):
         state.update(kept)
         if num_steps > 0:
             self._count(state, num_steps)
+        self._told[param] = (self._told[param][0], self._state_list(param))
 
     def _count(self, state: dict[str, Any], num_steps: int) -> None:
         """As torch's optimizer of the rule does it, whatever the default dtype is."""
