@@ -9,8 +9,8 @@
 #include "cuda/policy.h"
 #include "cuda/simt/emulated/options.h"
 #include "cuda/simt/emulated/time_model.h"
-#include "index_law.h"
 #include "traffic/traffic.h"
+#include "workloads/index_law.h"
 
 namespace rowlane::kernels {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "cuda/simt/emulated/options.h"
-#include "index_law.h"
 #include "traffic/formula.h"
+#include "workloads/index_law.h"
 
 namespace rowlane::bench {
 namespace {

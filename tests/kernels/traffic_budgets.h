@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "cuda/types.h"
-#include "index_law.h"
+#include "workloads/index_law.h"
 
 namespace rowlane::kernels {
 
@@ -20,7 +20,7 @@ struct Budget {
 };
 
 struct BudgetedWorkload {
-  const char* name;  // of the workload in benchmarks/workload.cpp that this is a part of
+  const char* name;  // of the workload in benchmarks/workloads/workload.cpp that this is a part of
   double scale;      // of its rows and indices, and of the L2
   std::int64_t num_rows;
   std::int64_t dim;
