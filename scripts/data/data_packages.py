@@ -13,7 +13,7 @@ import subprocess
 import sys
 import zipfile
 
-CACHE_DIR = pathlib.Path(__file__).resolve().parent.parent / ".cache" / "rowlane"
+CACHE_DIR = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "rowlane"
 DOWNLOADS = CACHE_DIR / "downloads"
 
 # Reads Parquet with Brotli compression without a dependency of its own.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Trains word2vec with gensim and with examples/word2vec, in turns, and compares words/s and vectors.
 
-Both read the same text (scripts/dictionary.py gets it), have the same settings and as many threads.
-gensim is timed both ways that it reads a text: a file that its threads read themselves, and lines
+Both read the same text (scripts/data/dictionary.py gets it), have the same settings and as many
+threads. gensim is timed both ways that it reads a text: a file that its threads read themselves, and lines
 that Python hands to them. Our vectors are read by gensim in word2vec's binary format, and gensim
 scores all vectors, with its own code. Appends to a JSON file.
 
@@ -26,7 +26,7 @@ import gensim
 from gensim.models import KeyedVectors, Word2Vec
 from gensim.models.word2vec import LineSentence
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA_DIR = ROOT / ".cache" / "rowlane" / "dictionary"
 ASKED = ("horse", "king", "red")
 

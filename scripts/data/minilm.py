@@ -9,9 +9,9 @@ Writes four files, and does nothing when all are there:
                         model's own tokenizer; embeddings [64, longest, 384], float: what the input
                         layer makes of the first 64
 
-The film reviews are those of scripts/film_reviews.py, which has to run before. With --transformers
-the input layer is BertModel's, of the package transformers, instead of its formula in numpy, and
-the two have to agree.
+The film reviews are those of scripts/data/film_reviews.py, which has to run before. With
+--transformers the input layer is BertModel's, of the package transformers, instead of its formula
+in numpy, and the two have to agree.
 
 The model is nreimers/MiniLM-L6-H384-uncased, trained by sentence-transformers; Apache-2.0.
 """
@@ -96,7 +96,7 @@ def import_tokenizers():
 def film_reviews():
     path = CACHE_DIR / "film-reviews" / "snippets.csv"
     if not path.exists():
-        raise Failure(f"{path} is missing; run scripts/film_reviews.py first.")
+        raise Failure(f"{path} is missing; run scripts/data/film_reviews.py first.")
     with open(path, newline="", encoding="utf-8") as file:
         return [row["text"] for row in csv.DictReader(file)]
 
