@@ -2,8 +2,8 @@
 """Trains word2vec with gensim and with examples/word2vec, in turns, and compares words/s and vectors.
 
 Both read the same text (scripts/data/dictionary.py gets it), have the same settings and as many
-threads. gensim is timed both ways that it reads a text: a file that its threads read themselves, and lines
-that Python hands to them. Our vectors are read by gensim in word2vec's binary format, and gensim
+threads. gensim is timed both ways that it reads a text: a file that its threads read themselves,
+and lines that Python hands to them. Our vectors are read by gensim in word2vec's binary format, and gensim
 scores all vectors, with its own code. Appends to a JSON file.
 
 gensim has to be installed: scripts/requirements-gensim.txt.

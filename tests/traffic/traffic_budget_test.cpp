@@ -7,8 +7,8 @@
 #include <tuple>
 
 #include "cuda/simt/emulated/options.h"
+#include "tests/traffic/traffic_budgets.h"
 #include "traffic/traffic.h"
-#include "traffic_budgets.h"
 
 namespace rowlane::kernels {
 namespace {
