@@ -61,12 +61,12 @@ $(BUILD)/build.ninja: $(SETUP)
 
 .PHONY: data
 data: $(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM) $(DICTIONARY)
-$(RATINGS): scripts/movielens.py
-$(PEOPLE): scripts/tabular.py
-$(REVIEWS): scripts/film_reviews.py
-$(MINILM): scripts/minilm.py $(REVIEWS)
-$(DICTIONARY): scripts/dictionary.py
-$(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM) $(DICTIONARY): scripts/data_packages.py | $(SETUP)
+$(RATINGS): scripts/data/movielens.py
+$(PEOPLE): scripts/data/tabular.py
+$(REVIEWS): scripts/data/film_reviews.py
+$(MINILM): scripts/data/minilm.py $(REVIEWS)
+$(DICTIONARY): scripts/data/dictionary.py
+$(RATINGS) $(PEOPLE) $(REVIEWS) $(MINILM) $(DICTIONARY): scripts/data/data_packages.py | $(SETUP)
 	@$(PYTHON) $(filter-out %data_packages.py,$(filter %.py,$^))
 	@touch $@
 
@@ -96,7 +96,7 @@ bench: $(BUILD)/build.ninja
 	  ROWLANE_LIBRARY_DIR=$(BUILD)/lib $(PYTHON) benchmarks/step/peers.py $$workload \
 	    --json $(RESULTS)/step-python-$$workload.json $(ARGS); \
 	done
-	@$(PYTHON) scripts/step_report.py $(RESULTS)/step-c++.json $(RESULTS)/step-python-{step,fbgemm-default}.json \
+	@$(PYTHON) scripts/report/step_report.py $(RESULTS)/step-c++.json $(RESULTS)/step-python-{step,fbgemm-default}.json \
 	  --json "$(JSON)"
 else
 bench: $(BUILD)/build.ninja $(RATINGS)
@@ -104,7 +104,7 @@ bench: $(BUILD)/build.ninja $(RATINGS)
 	@mkdir -p "$(dir $(JSON))"
 	@$(WITH_COMMIT) \
 	  $(BUILD)/bin/rowlane-bench --workload $(WORKLOADS) --device $(DEVICE) --json "$(JSON)" $(ARGS)
-	@$(PYTHON) scripts/report.py "$(JSON)"
+	@$(PYTHON) scripts/report/report.py "$(JSON)"
 endif
 
 # Exits with an error when one is not met.
@@ -124,14 +124,14 @@ traffic: $(BUILD)/build.ninja $(RATINGS)
 	@mkdir -p "$(dir $(JSON))"
 	@$(WITH_COMMIT) \
 	  $(BUILD)/bin/rowlane-traffic --workload $(WORKLOADS) --device $(DEVICE_MODEL) --json "$(JSON)" $(ARGS)
-	@$(PYTHON) scripts/traffic_report.py "$(JSON)"
+	@$(PYTHON) scripts/report/traffic_report.py "$(JSON)"
 
 .PHONY: gpu-report
 gpu-report: $(SETUP)
-	@$(PYTHON) scripts/gpu_report.py check
+	@$(PYTHON) scripts/report/gpu_report.py check
 	@$(MAKE) --no-print-directory build data
 	@$(WITH_COMMIT) \
-	  $(PYTHON) scripts/gpu_report.py run --build $(BUILD) --results $(RESULTS) --workloads $(WORKLOADS)
+	  $(PYTHON) scripts/report/gpu_report.py run --build $(BUILD) --results $(RESULTS) --workloads $(WORKLOADS)
 
 .PHONY: examples
 examples: $(BUILD)/build.ninja data
@@ -150,7 +150,7 @@ compare-gensim: $(BUILD)/build.ninja data
 	@cmake --build $(BUILD) --target word2vec
 	@$(PYTHON) -m pip install --quiet -r scripts/requirements-gensim.txt
 	@mkdir -p "$(dir $(JSON))"
-	@$(WITH_COMMIT) $(PYTHON) scripts/compare_gensim.py --program $(BUILD)/bin/word2vec \
+	@$(WITH_COMMIT) $(PYTHON) scripts/report/compare_gensim.py --program $(BUILD)/bin/word2vec \
 	  --model $(MODEL) --json "$(JSON)" $(ARGS)
 
 # The fresh environment takes torch and the test tools from .venv.

@@ -21,7 +21,7 @@
 #include <cstdio>
 #include <stdexcept>
 
-#include "benchmarks/format.h"
+#include "benchmarks/harness/format.h"
 #include "rowlane/nn/embedding.h"
 #include "rowlane/optim/adagrad.h"
 #include "support/checkpoint.h"

@@ -57,7 +57,7 @@ class InputLayer : public torch::nn::Module {
   torch::nn::LayerNorm norm_{nullptr};
 };
 
-// Compares with what scripts/minilm.py wrote; returns whether all is the same.
+// Compares with what scripts/data/minilm.py wrote; returns whether all is the same.
 bool compare_with_python(const std::filesystem::path& directory, const WordPiece& tokenizer,
                          InputLayer& layer) {
   std::vector<std::string> sentences;

@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "benchmarks/format.h"
-#include "benchmarks/memory_probe.h"
-#include "benchmarks/timing.h"
+#include "benchmarks/harness/format.h"
+#include "benchmarks/harness/memory_probe.h"
+#include "benchmarks/harness/timing.h"
 #include "support/lookup_ways.h"
 #include "support/program.h"
 

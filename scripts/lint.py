@@ -42,7 +42,7 @@ CODE_RULES = (
         r"\b(cub|thrust)::|#\s*include\s*<(cuda|cub|thrust|mma)|\basm\b",
         "CUDA's intrinsics, launches and runtime belong to cuda/simt",
         # The benchmarks ask for the GPU's name, and one times kernels without torch.
-        ("cuda/simt/", "benchmarks/machine.cpp", "benchmarks/tune/cuda_device.cpp"),
+        ("cuda/simt/", "benchmarks/harness/machine.cpp", "benchmarks/tune/cuda_device.cpp"),
     ),
     (
         r"#\s*include\s*[<\"](torch|ATen|c10|caffe2)/",

@@ -10,11 +10,11 @@
 #include <iostream>
 
 #include "bars/bar.h"
-#include "format.h"
-#include "json_document.h"
-#include "machine.h"
-#include "plan.h"
-#include "program.h"
+#include "harness/format.h"
+#include "harness/json_document.h"
+#include "harness/machine.h"
+#include "harness/plan.h"
+#include "harness/program.h"
 
 namespace rowlane::bench {
 namespace {

@@ -18,8 +18,8 @@
 #include <set>
 
 #include "csrc/cpu/row_gradient.h"
-#include "implementation.h"
-#include "inputs.h"
+#include "harness/implementation.h"
+#include "harness/inputs.h"
 #include "rowlane/embedding.h"
 
 namespace rowlane::bench {

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "index_batches.h"
-#include "memory_streams.h"
-#include "timing.h"
-#include "workload.h"
+#include "harness/memory_streams.h"
+#include "harness/timing.h"
+#include "workloads/index_batches.h"
+#include "workloads/workload.h"
 
 namespace rowlane::bench {
 

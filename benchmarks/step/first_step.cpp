@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "format.h"
+#include "harness/format.h"
 
 namespace rowlane::bench {
 namespace {

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "format.h"
-#include "json_document.h"
-#include "machine.h"
-#include "program.h"
-#include "progress.h"
+#include "harness/format.h"
+#include "harness/json_document.h"
+#include "harness/machine.h"
+#include "harness/program.h"
+#include "harness/progress.h"
 #include "step/measure.h"
 
 namespace rowlane::bench {

@@ -10,11 +10,11 @@
 #include <memory>
 #include <utility>
 
-#include "format.h"
-#include "index_batches.h"
-#include "memory_probe.h"
+#include "harness/format.h"
+#include "harness/memory_probe.h"
 #include "rowlane/huge_pages.h"
 #include "step/first_step.h"
+#include "workloads/index_batches.h"
 
 namespace rowlane::bench {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "harness/timing.h"
 #include "step/stepper.h"
-#include "timing.h"
-#include "workload.h"
+#include "workloads/workload.h"
 
 namespace rowlane::bench {
 

@@ -4,7 +4,7 @@
 The workload `step`: torch.optim.SparseAdam, and torch's fused dense Adam. `fbgemm-default`: FBGEMM's
 table-batched embedding on the CPU (fbgemm_gpu; without it its rows say how to get it). Each
 contender's first step is proved right before anything is timed. Writes rows of schema 1, for
-scripts/step_report.py.
+scripts/report/step_report.py.
 
 ROWLANE_LIBRARY_DIR names the folder of librowlane.so.
 """

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "cuda/simt/emulated/options.h"
-#include "json_document.h"
+#include "harness/json_document.h"
 
 namespace rowlane::bench {
 namespace {

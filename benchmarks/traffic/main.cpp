@@ -10,18 +10,18 @@
 #include <utility>
 
 #include "cuda/simt/emulated/options.h"
-#include "format.h"
-#include "machine.h"
-#include "plan.h"
-#include "program.h"
-#include "progress.h"
+#include "harness/format.h"
+#include "harness/machine.h"
+#include "harness/plan.h"
+#include "harness/program.h"
+#include "harness/progress.h"
 #include "traffic/floors.h"
 #include "traffic/json_output.h"
 #include "traffic/peer_formula.h"
 #include "traffic/report.h"
 #include "traffic/table.h"
 #include "traffic/torch_formula.h"
-#include "workload.h"
+#include "workloads/workload.h"
 
 namespace rowlane::bench {
 namespace {

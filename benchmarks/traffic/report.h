@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "traffic/traffic.h"
-#include "workload.h"
+#include "workloads/workload.h"
 
 namespace rowlane::bench {
 

@@ -8,8 +8,8 @@
 #include <map>
 
 #include "cuda/simt/emulated/options.h"
-#include "format.h"
-#include "machine.h"
+#include "harness/format.h"
+#include "harness/machine.h"
 
 namespace rowlane::bench {
 namespace {

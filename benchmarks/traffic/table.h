@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "traffic/report.h"
-#include "workload.h"
+#include "workloads/workload.h"
 
 namespace rowlane::bench {
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <iomanip>
 
-#include "index_law.h"
+#include "workloads/index_law.h"
 
 namespace rowlane::bench {
 namespace {

@@ -19,8 +19,8 @@ struct FilmReviews {
   FilmReviews narrow(std::int64_t start, std::int64_t length) const;
 };
 
-// Reads the file that scripts/film_reviews.py writes and looks its words up. Sentences that the
-// readers found neither good nor bad, 37 of them, are left out.
+// Reads the file that scripts/data/film_reviews.py writes and looks its words up. Sentences that
+// the readers found neither good nor bad, 37 of them, are left out.
 //
 // Throws std::runtime_error, naming the command that gets the data when it is missing.
 FilmReviews read_film_reviews(const std::filesystem::path& directory,

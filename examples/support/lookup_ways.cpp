@@ -4,7 +4,7 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/types.h>
 
-#include "benchmarks/timing.h"
+#include "benchmarks/harness/timing.h"
 #include "rowlane/nn/embedding.h"
 
 namespace rowlane::examples {

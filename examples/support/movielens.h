@@ -17,8 +17,8 @@ struct Rating {
   float stars;
 };
 
-// Reads the two files that scripts/movielens.py writes, in their order. Items go by title, as in
-// the fastbook: 18 titles belong to two movie ids.
+// Reads the two files that scripts/data/movielens.py writes, in their order. Items go by title, as
+// in the fastbook: 18 titles belong to two movie ids.
 //
 // Throws std::runtime_error, naming the command that gets the data when it is missing.
 std::vector<Rating> read_movielens(const std::filesystem::path& data_dir);

@@ -14,7 +14,7 @@ namespace rowlane::examples {
 // another name.
 const TabularSchema& people_schema(const std::string& name);
 
-// Reads the file that scripts/tabular.py writes, in its order.
+// Reads the file that scripts/data/tabular.py writes, in its order.
 //
 // Throws std::runtime_error, naming the command that gets the data when it is missing.
 std::vector<CsvRow> read_people(const std::filesystem::path& directory, const std::string& name);

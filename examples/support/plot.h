@@ -1,4 +1,4 @@
-// Pictures, drawn by scripts/plot_curves.py.
+// Pictures, drawn by scripts/report/plot_curves.py.
 #pragma once
 
 #include <filesystem>

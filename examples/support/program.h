@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "benchmarks/program.h"
+#include "benchmarks/harness/program.h"
 #include "plot.h"
 #include "record.h"
 

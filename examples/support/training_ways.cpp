@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
-#include "benchmarks/memory_probe.h"
-#include "benchmarks/timing.h"
+#include "benchmarks/harness/memory_probe.h"
+#include "benchmarks/harness/timing.h"
 #include "progress.h"
 
 namespace rowlane::examples {

@@ -9,8 +9,8 @@
 #include <tuple>
 
 #include "csrc/cpu/row_gradient.h"
-#include "index_law.h"
 #include "tests/support/oracle.h"
+#include "workloads/index_law.h"
 
 namespace rowlane::cpu {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "cuda/segment_step.h"
 #include "tests/kernels/schedules.h"
-#include "tests/kernels/step_table.h"
+#include "tests/kernels/step_fixture.h"
 
 namespace rowlane::kernels {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "tests/kernels/schedules.h"
 #include "tests/kernels/sparse_array.h"
-#include "tests/kernels/step_table.h"
+#include "tests/kernels/step_fixture.h"
 
 namespace rowlane::kernels {
 namespace {
