@@ -1,4 +1,4 @@
-#include "csrc/cpu/step_scalars.h"
+#include "csrc/cpu/loops/step_scalars.h"
 
 #include <cmath>
 

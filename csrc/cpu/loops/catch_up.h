@@ -4,10 +4,10 @@
 
 #include <cstdint>
 
-#include "csrc/cpu/lanes.h"
-#include "csrc/cpu/step_loops.h"
-#include "csrc/cpu/step_rows.h"
-#include "csrc/cpu/step_rules.h"
+#include "csrc/cpu/loops/lanes.h"
+#include "csrc/cpu/loops/row_access.h"
+#include "csrc/cpu/loops/step_loops.h"
+#include "csrc/cpu/loops/step_rules.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
 

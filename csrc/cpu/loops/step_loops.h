@@ -1,10 +1,10 @@
-// The inner loops of the optimizers' steps, compiled once per instruction set like row_loops.h.
+// The inner loops of the optimizers' steps, compiled once per instruction set like loops.h.
 #pragma once
 
 #include <cstdint>
 
-#include "csrc/cpu/row_loops.h"
-#include "csrc/cpu/step_scalars.h"
+#include "csrc/cpu/loops/loops.h"
+#include "csrc/cpu/loops/step_scalars.h"
 
 namespace rowlane::cpu {
 

@@ -1,10 +1,10 @@
 // Compiled once for each instruction set, as ROWLANE_ISA (csrc/CMakeLists.txt).
-#include "csrc/cpu/row_loops.h"
+#include "csrc/cpu/loops/loops.h"
 
 #include <cstring>
 
-#include "csrc/cpu/lanes.h"
-#include "csrc/cpu/sum_loops.h"
+#include "csrc/cpu/loops/lanes.h"
+#include "csrc/cpu/loops/share_summer.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "csrc/cpu/lanes.h"
-#include "csrc/cpu/row_loops.h"
+#include "csrc/cpu/loops/lanes.h"
+#include "csrc/cpu/loops/loops.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
 
