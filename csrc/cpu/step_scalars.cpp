@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "csrc/ops/step_rule.h"
+
 namespace rowlane::cpu {
 
 template <typename Accum>

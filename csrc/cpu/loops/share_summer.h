@@ -78,6 +78,12 @@ void sum_group(const RowGroup<ElemT>& group, std::int64_t dim, const AccumOf<Ele
   }
 }
 
+// Where the sum of the chunk that begins at entry `begin` is kept. Among the chunks of long runs
+// that begin within one kChunkEntries, at most one is its run's first, and at most one is not.
+inline std::int64_t chunk_slot(std::int64_t begin, bool is_first) {
+  return begin / kChunkEntries * 2 + (is_first ? 1 : 0);
+}
+
 // The loop over one share's entries. Sink has
 //   std::int64_t begin_row(std::int64_t row): a run begins; where its sum goes, as a number;
 //   void finish_row(summer, begin, end, out_row): the run is these entries;

@@ -13,7 +13,7 @@
 namespace rowlane::cpu::ROWLANE_ISA {
 namespace {
 
-using ops::StepRule;
+using kernels::StepRule;
 
 template <typename Accum>
 using StepFunction = void (*)(const StepScalars<Accum>&, const StepRow<Accum>&);

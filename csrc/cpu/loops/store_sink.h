@@ -1,4 +1,4 @@
-// Where the sums of a gradient are stored, for the files that are compiled once for each instruction
+// Where the sums of gradients are stored, for the files that are compiled once for each instruction
 // set (lanes.h).
 #pragma once
 
