@@ -73,8 +73,10 @@ class StoreSink {
     return row;
   }
 
+  // Always inlined: a call for each row takes a twentieth of the time of short ones.
   template <typename Summer>
-  void finish_row(Summer& summer, std::int64_t begin, std::int64_t end, std::int64_t out_row) {
+  [[gnu::always_inline]] void finish_row(Summer& summer, std::int64_t begin, std::int64_t end,
+                                         std::int64_t out_row) {
     const std::int64_t count = end - begin;
     if (count == 1) {
       summer.fetch_ahead(begin);
