@@ -14,10 +14,12 @@
 #include <mutex>
 #include <string_view>
 
-#include "csrc/cpu/huge_pages.h"
+#include "csrc/ops/huge_pages.h"
 
 namespace rowlane::cpu {
 namespace {
+
+using ops::kHugePageBytes;
 
 struct Block {
   void* data;
@@ -46,7 +48,7 @@ void* map_huge_pages(std::size_t bytes) {
     munmap(std::bit_cast<void*>(data + bytes), rest);
   }
   auto* const pages = std::bit_cast<void*>(data);
-  advise_huge_pages(pages, bytes);
+  ops::advise_huge_pages(pages, bytes);
   return pages;
 }
 
