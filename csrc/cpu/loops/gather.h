@@ -11,6 +11,7 @@
 #include "csrc/cpu/loops/stream.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
+namespace {  // NOLINT(google-build-namespaces): stream.h
 
 // The row that is copied for an index: 0 when it is out of range, which is noted.
 template <typename IndexT>
@@ -97,4 +98,5 @@ bool gather(const GatherArgs& args, const IndexT* indices, std::int64_t begin, s
                          : gather_rows<false, false>(args, indices, begin, end);
 }
 
+}  // namespace
 }  // namespace rowlane::cpu::ROWLANE_ISA

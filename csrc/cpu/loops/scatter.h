@@ -11,9 +11,10 @@
 #include "csrc/cpu/loops/store_sink.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
+namespace {  // NOLINT(google-build-namespaces): stream.h
 
 // Rows of sums that are fetched ahead.
-inline constexpr std::int64_t kScatterAhead = 4;
+constexpr std::int64_t kScatterAhead = 4;
 
 template <std::int64_t kDim, typename ElemT, typename IndexT>
 void scatter_rows_of(const ScatterArgs<IndexT>& args) {
@@ -119,4 +120,5 @@ void merge(const MergeArgs& args) {
   }
 }
 
+}  // namespace
 }  // namespace rowlane::cpu::ROWLANE_ISA

@@ -103,8 +103,7 @@ class ShareSummer {
         scratch_(scratch),
         sink_(sink) {}
 
-  // Always inlined, like what it calls for each row, so that the sink can be in registers.
-  [[gnu::always_inline]] void sum(SumShare& share) {
+  void sum(SumShare& share) {
     for (std::int64_t i = share.begin; i < share.end;) {
       const std::int64_t row = entries_.row(i);
       const std::int64_t run_end = end_of_chunk(i, share.end, row);

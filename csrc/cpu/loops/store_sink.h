@@ -11,6 +11,7 @@
 #include "csrc/cpu/loops/stream.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
+namespace {  // NOLINT(google-build-namespaces): stream.h
 
 // Rounds a finished sum into a row.
 template <typename ElemT, bool kStreams>
@@ -35,7 +36,7 @@ struct RoundingSink {
 
 // A share of a dense output that has at most this many bytes, most of them zeros, is cleared as a
 // whole: it stays in the core's cache, and one long write is faster than many short ones.
-inline constexpr std::int64_t kMaxZeroedFirst = std::int64_t{512} << 10;
+constexpr std::int64_t kMaxZeroedFirst = std::int64_t{512} << 10;
 
 // Stores each sum as a row: of a dense output, between rows of zeros, or of a compact one.
 template <typename ElemT, typename Entry>
@@ -74,8 +75,7 @@ class StoreSink {
   }
 
   template <typename Summer>
-  [[gnu::always_inline]] void finish_row(Summer& summer, std::int64_t begin, std::int64_t end,
-                                         std::int64_t out_row) {
+  void finish_row(Summer& summer, std::int64_t begin, std::int64_t end, std::int64_t out_row) {
     const std::int64_t count = end - begin;
     if (count == 1) {
       summer.fetch_ahead(begin);
@@ -129,4 +129,5 @@ class StoreSink {
   std::int64_t unique_;
 };
 
+}  // namespace
 }  // namespace rowlane::cpu::ROWLANE_ISA
