@@ -5,24 +5,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <string_view>
 
-#include "csrc/cpu/huge_pages.h"
+#include "csrc/cpu/memory_limit.h"
+#include "csrc/ops/huge_pages.h"
 
 namespace rowlane::cpu {
 namespace {
 
-struct Block {
-  void* data;
-  std::size_t bytes;  // a multiple of kHugePageBytes
-};
+using ops::kHugePageBytes;
 
 std::size_t round_up(std::size_t bytes, std::size_t unit) {
   return (bytes + unit - 1) / unit * unit;
@@ -46,7 +43,7 @@ void* map_huge_pages(std::size_t bytes) {
     munmap(std::bit_cast<void*>(data + bytes), rest);
   }
   auto* const pages = std::bit_cast<void*>(data);
-  advise_huge_pages(pages, bytes);
+  ops::advise_huge_pages(pages, bytes);
   return pages;
 }
 
@@ -60,111 +57,106 @@ std::size_t capacity_from_environment() {
                       "ROWLANE_CPU_CACHE must be a number of MiB, got '", digits, "'");
     return mebibytes << 20;
   }
-  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
-         static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / 8;
+  const std::uint64_t machine_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                                      static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return std::min(machine_bytes, control_group_memory_limit()) / 8;
 }
 
-class BlockCache : public c10::Allocator {
- public:
-  c10::DataPtr allocate(std::size_t bytes) override {
-    if (bytes < kMinBlockBytes || capacity_ == 0) {
-      return c10::GetCPUAllocator()->allocate(bytes);
-    }
-    auto block = std::make_unique<Block>(take(round_up(bytes, kHugePageBytes)));
-    void* const data = block->data;
-    c10::profiledCPUMemoryReporter().New(data, bytes);
-    return {data, block.release(), &BlockCache::free, c10::Device(c10::kCPU)};
-  }
+}  // namespace
 
-  void copy_data(void* to, const void* from, std::size_t bytes) const override {
-    std::memcpy(to, from, bytes);
+c10::DataPtr BlockCache::allocate(std::size_t bytes) {
+  if (bytes < kMinBlockBytes || capacity_ == 0) {
+    return c10::GetCPUAllocator()->allocate(bytes);
   }
+  auto block = std::make_unique<Block>(take(round_up(bytes, kHugePageBytes)));
+  void* const data = block->data;
+  c10::profiledCPUMemoryReporter().New(data, bytes);
+  return {data, block.release(), &BlockCache::free, c10::Device(c10::kCPU)};
+}
 
-  std::size_t kept_bytes() {
+void BlockCache::copy_data(void* to, const void* from, std::size_t bytes) const {
+  std::memcpy(to, from, bytes);
+}
+
+std::size_t BlockCache::kept_bytes() {
+  const std::lock_guard lock(mutex_);
+  return kept_bytes_;
+}
+
+void BlockCache::free(void* context) {
+  const std::unique_ptr<Block> block(static_cast<Block*>(context));
+  c10::profiledCPUMemoryReporter().Delete(block->data);
+  block->owner->keep(*block);
+}
+
+BlockCache::Block BlockCache::take(std::size_t bytes) {
+  {
     const std::lock_guard lock(mutex_);
-    return kept_bytes_;
-  }
-
-  static BlockCache& instance() {
-    // Never destroyed: tensors of static storage duration may die later.
-    static auto* const cache = new BlockCache;
-    return *cache;
-  }
-
- private:
-  static void free(void* context) {
-    const std::unique_ptr<Block> block(static_cast<Block*>(context));
-    c10::profiledCPUMemoryReporter().Delete(block->data);
-    instance().keep(*block);
-  }
-
-  Block take(std::size_t bytes) {
-    if (const auto kept = find_kept(bytes)) {
+    const std::optional<Block> kept = find_kept(bytes);
+    used_bytes_ += kept ? kept->bytes : bytes;
+    most_used_bytes_ = std::max(most_used_bytes_, used_bytes_);
+    if (kept) {
       return *kept;
     }
-    void* data = map_huge_pages(bytes);
+    shrink(capacity_);
+  }
+  void* data = map_huge_pages(bytes);
+  if (data == nullptr) {
+    const std::lock_guard lock(mutex_);
+    shrink(0);
+    data = map_huge_pages(bytes);
     if (data == nullptr) {
-      shrink(0);
-      data = map_huge_pages(bytes);
-    }
-    if (data == nullptr) {
+      used_bytes_ -= bytes;
       c10::profiledCPUMemoryReporter().OutOfMemory(bytes);
       TORCH_CHECK_WITH(OutOfMemoryError, false, "rowlane: there is no memory for ", bytes,
                        " bytes");
     }
-    return {data, bytes};
   }
+  return {this, data, bytes};
+}
 
-  // The smallest block that fits and is not wasted on so few bytes.
-  std::optional<Block> find_kept(std::size_t bytes) {
-    const std::lock_guard lock(mutex_);
-    auto best = kept_.end();
-    for (auto it = kept_.begin(); it != kept_.end(); ++it) {
-      if (it->bytes >= bytes && it->bytes <= bytes + bytes / 4 &&
-          (best == kept_.end() || it->bytes <= best->bytes)) {
-        best = it;
-      }
-    }
-    if (best == kept_.end()) {
-      return std::nullopt;
-    }
-    const Block block = *best;
-    kept_.erase(best);
-    kept_bytes_ -= block.bytes;
-    return block;
-  }
+void BlockCache::keep(const Block& block) {
+  const std::lock_guard lock(mutex_);
+  used_bytes_ -= block.bytes;
+  kept_.push_back(block);
+  kept_bytes_ += block.bytes;
+  shrink(capacity_);
+}
 
-  void keep(const Block& block) {
-    {
-      const std::lock_guard lock(mutex_);
-      kept_.push_back(block);
-      kept_bytes_ += block.bytes;
-    }
-    shrink(capacity_);
-  }
-
-  // Gives back what was freed first until at most `bytes` are kept.
-  void shrink(std::size_t bytes) {
-    const std::lock_guard lock(mutex_);
-    while (kept_bytes_ > bytes) {
-      const Block oldest = kept_.front();
-      kept_.pop_front();
-      kept_bytes_ -= oldest.bytes;
-      munmap(oldest.data, oldest.bytes);
+// The smallest block that fits and is at most a quarter larger than it must be.
+std::optional<BlockCache::Block> BlockCache::find_kept(std::size_t bytes) {
+  auto best = kept_.end();
+  for (auto it = kept_.begin(); it != kept_.end(); ++it) {
+    if (it->bytes >= bytes && it->bytes <= bytes + bytes / 4 &&
+        (best == kept_.end() || it->bytes <= best->bytes)) {
+      best = it;
     }
   }
+  if (best == kept_.end()) {
+    return std::nullopt;
+  }
+  const Block block = *best;
+  kept_.erase(best);
+  kept_bytes_ -= block.bytes;
+  return block;
+}
 
-  const std::size_t capacity_ = capacity_from_environment();
-  std::mutex mutex_;
-  std::deque<Block> kept_;  // in the order in which they were freed
-  std::size_t kept_bytes_ = 0;
-};
+// Gives back what was freed first until no more is kept than that, and than may be.
+void BlockCache::shrink(std::size_t max_kept_bytes) {
+  while (kept_bytes_ > max_kept_bytes ||
+         used_bytes_ + kept_bytes_ > kMaxGrowth * most_used_bytes_) {
+    const Block oldest = kept_.front();
+    kept_.pop_front();
+    kept_bytes_ -= oldest.bytes;
+    munmap(oldest.data, oldest.bytes);
+  }
+}
 
-}  // namespace
-
-c10::Allocator& block_cache() { return BlockCache::instance(); }
-
-std::size_t block_cache_kept_bytes() { return BlockCache::instance().kept_bytes(); }
+BlockCache& block_cache() {
+  // Never destroyed: tensors of static storage duration may die later.
+  static auto* const cache = new BlockCache(capacity_from_environment());
+  return *cache;
+}
 
 at::Tensor empty_output(at::IntArrayRef sizes, at::ScalarType dtype) {
   return at::detail::empty_generic(sizes, &block_cache(),

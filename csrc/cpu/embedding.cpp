@@ -10,7 +10,7 @@
 #include "csrc/cpu/block_cache.h"
 #include "csrc/cpu/caches.h"
 #include "csrc/cpu/indices.h"
-#include "csrc/cpu/row_loops.h"
+#include "csrc/cpu/loops/loops.h"
 #include "csrc/cpu/threads.h"
 
 namespace rowlane::cpu {

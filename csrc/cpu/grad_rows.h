@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <utility>
 
-#include "csrc/cpu/row_loops.h"
-#include "csrc/cpu/step_loops.h"
+#include "csrc/cpu/loops/loops.h"
+#include "csrc/cpu/loops/step_loops.h"
 #include "csrc/ops/grad_rows.h"
 
 namespace rowlane::cpu {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "csrc/cpu/row_loops.h"
+#include "csrc/cpu/loops/loops.h"
 
 namespace rowlane::cpu {
 

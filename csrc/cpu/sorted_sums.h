@@ -7,8 +7,8 @@
 #include <tuple>
 
 #include "csrc/cpu/grad_rows.h"
+#include "csrc/cpu/loops/step_loops.h"
 #include "csrc/cpu/sort_indices.h"
-#include "csrc/cpu/step_loops.h"
 
 namespace rowlane::cpu {
 

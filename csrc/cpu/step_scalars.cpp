@@ -1,6 +1,8 @@
-#include "csrc/cpu/step_scalars.h"
+#include "csrc/cpu/loops/step_scalars.h"
 
 #include <cmath>
+
+#include "csrc/ops/step_rule.h"
 
 namespace rowlane::cpu {
 

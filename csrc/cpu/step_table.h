@@ -1,7 +1,7 @@
 // A step's target as raw pointers.
 #pragma once
 
-#include "csrc/cpu/step_loops.h"
+#include "csrc/cpu/loops/step_loops.h"
 #include "csrc/ops/row_step.h"
 
 namespace rowlane::cpu {

@@ -1,4 +1,4 @@
-#include "rowlane/huge_pages.h"
+#include "csrc/ops/huge_pages.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <sys/mman.h>
@@ -8,8 +8,6 @@
 
 #include <bit>
 #include <cstdint>
-
-#include "csrc/cpu/huge_pages.h"
 
 namespace rowlane {
 namespace {
@@ -29,12 +27,12 @@ void use_huge_pages(const at::Tensor& table) {
       !is_from_torch(table)) {
     return;
   }
-  constexpr std::uintptr_t kPage = cpu::kHugePageBytes;
+  constexpr std::uintptr_t kPage = ops::kHugePageBytes;
   const auto begin = std::bit_cast<std::uintptr_t>(table.storage().data());
   const std::uintptr_t end = (begin + table.storage().nbytes()) / kPage * kPage;
   const std::uintptr_t first = (begin + kPage - 1) / kPage * kPage;
   auto* const pages = std::bit_cast<void*>(first);
-  cpu::advise_huge_pages(pages, end - first);
+  ops::advise_huge_pages(pages, end - first);
 #ifdef MADV_COLLAPSE
   // Pages that were touched, which the system may refuse, too.
   static_cast<void>(madvise(pages, end - first, MADV_COLLAPSE));

@@ -145,6 +145,21 @@ TEST(RowGradient, NamesABadIndex) {
   }
 }
 
+// Each half, with subnormal numbers, infinities and NaN, beside one of another magnitude.
+TEST(GradientOfHalf, RoundsEveryMagnitudeToTheNearest) {
+  const at::Tensor halves = torch::arange(1 << 16).to(at::kShort).view(at::kHalf);
+  for (const std::int64_t dim : {1, 64}) {
+    const at::Tensor first = halves.view({-1, dim});
+    const at::Tensor second = halves.roll(1234).view({-1, dim});
+    const at::Tensor rows = torch::arange(first.size(0));
+    const at::Tensor sums = dense_gradient("test", torch::cat({first, second}),
+                                           torch::cat({rows, rows}), first.size(0), {});
+    const at::Tensor expected = (first.to(at::kFloat) + second.to(at::kFloat)).to(at::kHalf);
+    EXPECT_TRUE(torch::allclose(sums.to(at::kFloat), expected.to(at::kFloat), 0, 0,
+                                /*equal_nan=*/true));
+  }
+}
+
 // bfloat16 has 8 bits of mantissa; an ulp of x is 2^-7 of its power of two.
 double ulps(const at::Tensor& sums, const at::Tensor& exact) {
   const at::Tensor ulp =

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "csrc/cpu/lanes.h"
-#include "csrc/cpu/row_loops.h"
+#include "csrc/cpu/loops/lanes.h"
+#include "csrc/cpu/loops/loops.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
 
@@ -76,6 +76,12 @@ void sum_group(const RowGroup<ElemT>& group, std::int64_t dim, const AccumOf<Ele
     }
     sink.put(column, sum);
   }
+}
+
+// Where the sum of the chunk that begins at entry `begin` is kept. Among the chunks of long runs
+// that begin within one kChunkEntries, at most one is its run's first, and at most one is not.
+inline std::int64_t chunk_slot(std::int64_t begin, bool is_first) {
+  return begin / kChunkEntries * 2 + (is_first ? 1 : 0);
 }
 
 // The loop over one share's entries. Sink has

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "csrc/cpu/lanes.h"
-#include "csrc/cpu/step_loops.h"
-#include "csrc/cpu/step_rules.h"
+#include "csrc/cpu/loops/lanes.h"
+#include "csrc/cpu/loops/step_loops.h"
+#include "csrc/cpu/loops/step_rules.h"
 #include "cuda/rounding.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {

@@ -10,9 +10,6 @@
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
-#if !defined(__F16C__)
-#include <c10/util/Half.h>
-#endif
 
 namespace rowlane::cpu::ROWLANE_ISA {
 
@@ -63,6 +60,32 @@ To load_bits(const void* from) {
   std::memcpy(&to, from, sizeof(To));
   return to;
 }
+
+#if !defined(__F16C__)
+// From half, in the low 16 bits of Bits, to float and back to the nearest, ties to even: one number
+// or a vector of them. Source: M. Dukhan's FP16 library, whose NaNs these are, too.
+template <typename Float, typename Bits>
+Float widen_half(Bits half) {
+  const Bits shifted = half << 17U;  // without the sign
+  const auto normal = bits_as<Float>((shifted >> 4U) + (0xe0U << 23U)) * 0x1p-112F;
+  const auto subnormal = bits_as<Float>((shifted >> 17U) | (126U << 23U)) - 0.5F;
+  const Bits magnitude = shifted < (1U << 27U) ? bits_as<Bits>(subnormal) : bits_as<Bits>(normal);
+  return bits_as<Float>(((half & 0x8000U) << 16U) | magnitude);
+}
+
+template <typename Bits, typename Float>
+Bits narrow_half(Float value) {
+  const auto bits = bits_as<Bits>(value);
+  const Bits shifted = bits << 1U;  // without the sign
+  const Bits exponent = shifted & 0xff000000U;
+  const Bits bias = exponent < 0x71000000U ? 0x71000000U : exponent;
+  // What is too large for half becomes infinite, and the addition rounds the rest.
+  const Float base = bits_as<Float>(shifted >> 1U) * 0x1p+112F * 0x1p-110F;
+  const auto rounded = bits_as<Bits>(bits_as<Float>((bias >> 1U) + 0x07800000U) + base);
+  const Bits magnitude = ((rounded >> 13U) & 0x7c00U) + (rounded & 0xfffU);
+  return ((bits >> 16U) & 0x8000U) | (shifted > 0xff000000U ? 0x7e00U : magnitude);
+}
+#endif
 
 // In what rows of ElemT are summed, one value and a register of them, and the way there and back.
 template <typename ElemT>
@@ -140,25 +163,15 @@ struct Lane<Half> {
   }
 #endif
 #else
-  static float load(const Half* from) { return c10::detail::fp16_ieee_to_fp32_value(from->bits); }
+  static float load(const Half* from) { return widen_half<float>(std::uint32_t{from->bits}); }
   static void store(Half* to, float value) {
-    to->bits = c10::detail::fp16_ieee_from_fp32_value(value);
+    to->bits = static_cast<std::uint16_t>(narrow_half<std::uint32_t>(value));
   }
   static Vec load_vec(const Half* from) {
-    Vec value;
-    for (std::size_t i = 0; i < kVecBytes / sizeof(float); ++i) {
-      value[i] = load(from + i);
-    }
-    return value;
+    return widen_half<Vec>(__builtin_convertvector(load_bits<Int16Vec>(from), Int32Vec));
   }
   static Int16Vec narrow(Vec value) {
-    Int16Vec bits;
-    for (std::size_t i = 0; i < kVecBytes / sizeof(float); ++i) {
-      Half half{};
-      store(&half, value[i]);
-      bits[i] = half.bits;
-    }
-    return bits;
+    return __builtin_convertvector(narrow_half<Int32Vec>(value), Int16Vec);
   }
 #endif
 };

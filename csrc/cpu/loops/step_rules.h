@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "csrc/cpu/lanes.h"
-#include "csrc/cpu/step_scalars.h"
+#include "csrc/cpu/loops/lanes.h"
+#include "csrc/cpu/loops/step_scalars.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
 

@@ -1,8 +1,10 @@
 // The inner loops over rows, compiled once per instruction set.
 //
-// Raw pointers and sizes alone: the file that is compiled for an instruction set must not
-// instantiate inline functions of other headers, because the linker could pick that copy for
-// everyone.
+// Raw pointers and sizes alone: what is compiled for an instruction set must share no function with
+// other files, because the linker could pick that copy for everyone. So what this folder's files
+// call lies in the instruction set's namespace or is always inlined, and they include this folder's
+// headers, plain ones of cuda/ and the standard library's alone. tests/cpu/check_isa_symbols.py
+// finds what is forgotten.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +28,10 @@ struct SortedEntries {
   std::int64_t size;
   int position_bits;
 
-  [[nodiscard]] std::int64_t row(std::int64_t i) const {
+  [[nodiscard, gnu::always_inline]] std::int64_t row(std::int64_t i) const {
     return static_cast<std::int64_t>(std::uint64_t{data[i]} >> position_bits);
   }
-  [[nodiscard]] std::int64_t position(std::int64_t i) const {
+  [[nodiscard, gnu::always_inline]] std::int64_t position(std::int64_t i) const {
     return static_cast<std::int64_t>(data[i] & ((std::uint64_t{1} << position_bits) - 1));
   }
 };
@@ -41,15 +43,15 @@ struct LookUpGrads {
   std::int64_t repeats;  // neighbours that share a row
 
   template <typename ElemT>
-  [[nodiscard]] const ElemT* of(std::int64_t position) const {
+  [[nodiscard, gnu::always_inline]] const ElemT* of(std::int64_t position) const {
     const std::int64_t row = repeats == 1 ? position : position / repeats;
     return static_cast<const ElemT*>(data) + row * stride;
   }
 };
 
-// The sum of a row with more entries than this is the sum, in order, of the sums of its chunks of
-// so many entries. It is what makes a sum that several threads share the same for any number of
-// them, and it bounds the rounding errors of long sums.
+// A row with more entries than this is cut into chunks of this many, and its sum is the sum, in
+// order, of the sums of its chunks. That makes a sum that several threads share the same for any
+// number of them, and it bounds the rounding errors of long sums.
 inline constexpr std::int64_t kChunkEntries = 256;
 
 // A row with more than one chunk.
@@ -58,12 +60,6 @@ struct LongRun {
   std::int64_t count;
   std::int64_t out_row;
 };
-
-// Where the sum of the chunk that begins at entry `begin` is kept. Of all chunks of long runs that
-// begin within one kChunkEntries, at most one is its run's first, and at most one is not.
-inline std::int64_t chunk_slot(std::int64_t begin, bool is_first) {
-  return begin / kChunkEntries * 2 + (is_first ? 1 : 0);
-}
 
 // Where sums go.
 struct SumTarget {

@@ -1,10 +1,11 @@
-// The inner loops of the optimizers' steps, compiled once per instruction set like row_loops.h.
+// The inner loops of the optimizers' steps, compiled once per instruction set like loops.h.
 #pragma once
 
 #include <cstdint>
 
-#include "csrc/cpu/row_loops.h"
-#include "csrc/cpu/step_scalars.h"
+#include "csrc/cpu/loops/loops.h"
+#include "csrc/cpu/loops/step_scalars.h"
+#include "cuda/step_rule.h"
 
 namespace rowlane::cpu {
 
@@ -24,8 +25,8 @@ struct StepTable {
 
 struct StepArgs {
   StepTable table;
-  ops::StepRule rule;
-  ops::StepNumbers numbers;
+  kernels::StepRule rule;
+  kernels::StepNumbers numbers;
   bool counts_rows;  // t is the row's own, one more than row_steps
   bool divides_by_count;
 };
@@ -61,7 +62,7 @@ enum class CatchUp : std::uint8_t {
 // Of the steps (row_steps[row], last_step]. Tables begin with the step first_step.
 struct CatchUpArgs {
   StepTable table;
-  ops::StepRule rule;
+  kernels::StepRule rule;
   CatchUp how;
   std::int64_t first_step;
   std::int64_t last_step;

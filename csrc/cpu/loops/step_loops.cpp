@@ -1,19 +1,19 @@
 // Compiled once for each instruction set, as ROWLANE_ISA (csrc/CMakeLists.txt).
-#include "csrc/cpu/step_loops.h"
+#include "csrc/cpu/loops/step_loops.h"
 
 #include <cstdint>
 #include <type_traits>
 
-#include "csrc/cpu/catch_up_loops.h"
-#include "csrc/cpu/lanes.h"
-#include "csrc/cpu/step_rows.h"
-#include "csrc/cpu/step_rules.h"
-#include "csrc/cpu/sum_loops.h"
+#include "csrc/cpu/loops/catch_up.h"
+#include "csrc/cpu/loops/lanes.h"
+#include "csrc/cpu/loops/row_access.h"
+#include "csrc/cpu/loops/share_summer.h"
+#include "csrc/cpu/loops/step_rules.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
 namespace {
 
-using ops::StepRule;
+using kernels::StepRule;
 
 template <typename Accum>
 using StepFunction = void (*)(const StepScalars<Accum>&, const StepRow<Accum>&);

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "csrc/cpu/row_loops.h"
+#include "csrc/cpu/loops/loops.h"
 
 namespace rowlane::cpu {
 

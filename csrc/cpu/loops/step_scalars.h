@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "csrc/ops/step_rule.h"
+#include "cuda/step_rule.h"
 
 namespace rowlane::cpu {
 
@@ -29,12 +29,12 @@ struct StepScalars {
 
 // Of step t.
 template <typename Accum>
-StepScalars<Accum> step_scalars(ops::StepRule rule, const ops::StepNumbers& numbers,
+StepScalars<Accum> step_scalars(kernels::StepRule rule, const kernels::StepNumbers& numbers,
                                 std::int64_t step);
 
-extern template StepScalars<float> step_scalars<float>(ops::StepRule, const ops::StepNumbers&,
-                                                       std::int64_t);
-extern template StepScalars<double> step_scalars<double>(ops::StepRule, const ops::StepNumbers&,
-                                                         std::int64_t);
+extern template StepScalars<float> step_scalars<float>(kernels::StepRule,
+                                                       const kernels::StepNumbers&, std::int64_t);
+extern template StepScalars<double> step_scalars<double>(kernels::StepRule,
+                                                         const kernels::StepNumbers&, std::int64_t);
 
 }  // namespace rowlane::cpu

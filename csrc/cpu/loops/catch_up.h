@@ -4,10 +4,10 @@
 
 #include <cstdint>
 
-#include "csrc/cpu/lanes.h"
-#include "csrc/cpu/step_loops.h"
-#include "csrc/cpu/step_rows.h"
-#include "csrc/cpu/step_rules.h"
+#include "csrc/cpu/loops/lanes.h"
+#include "csrc/cpu/loops/row_access.h"
+#include "csrc/cpu/loops/step_loops.h"
+#include "csrc/cpu/loops/step_rules.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
 
@@ -139,7 +139,7 @@ void replay_row_by_rule(const CatchUpArgs& args, std::int64_t first, const StepR
   const auto* const scalars = static_cast<const StepScalars<Accum>*>(args.scalars) + first;
   const RestOfSteps* const rest =
       args.how == CatchUp::kReplayUntilStill ? args.rest + first : nullptr;
-  if (args.rule == ops::StepRule::kAdagrad) {
+  if (args.rule == kernels::StepRule::kAdagrad) {
     replay_row<AdagradRule>(scalars, rest, count, row);
   } else if (args.table.num_states == 2) {
     replay_row<AdamRule>(scalars, rest, count, row);
