@@ -10,7 +10,7 @@ Status plan_backward_step(const BackwardProblem& problem, const RowStep& step,
                           BackwardStepPlan* plan, const Tuning& tuning) {
   *plan = {};
   plan->problem = problem;
-  const bool is_fused = is_elementwise(step.rule) && !step.target.counts_rows;
+  const bool is_fused = rule_traits(step.rule).is_elementwise && !step.target.counts_rows;
   plan->problem.target = is_fused ? RowTarget::kStep : RowTarget::kCompact;
   if (is_fused) {
     plan->problem.address_bits |= step_address_bits(step);

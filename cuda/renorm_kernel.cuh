@@ -45,9 +45,10 @@ ROWLANE_DEVICE T add_to_norm(NormKind kind, T norm, T x, T norm_type) {
       return norm + x * x;
     case NormKind::kLargest:
       return larger(norm, magnitude);
-    default:
-      return norm + simt::pow(magnitude, norm_type);
+    case NormKind::kAnyPower:
+      break;
   }
+  return norm + simt::pow(magnitude, norm_type);
 }
 
 template <typename T>
@@ -58,9 +59,10 @@ ROWLANE_DEVICE T root_of_norm(NormKind kind, T norm, T norm_type) {
       return norm;
     case NormKind::kEuclidean:
       return simt::sqrt(norm);
-    default:
-      return simt::pow(norm, T{1} / norm_type);
+    case NormKind::kAnyPower:
+      break;
   }
+  return simt::pow(norm, T{1} / norm_type);
 }
 
 // Scales each row that begins a run of the sorted keys, so that every distinct row is scaled once.

@@ -50,9 +50,11 @@ Status scatter_atomic(const ScatterAtomicArgs& args, Stream stream) {
       return scatter_atomic_as<float>(args, stream);
     case ElemType::kFloat64:
       return scatter_atomic_as<double>(args, stream);
-    default:
-      return Status::error("the atomic scatter takes float32 and float64 gradients only");
+    case ElemType::kFloat16:
+    case ElemType::kBFloat16:
+      break;
   }
+  return Status::error("the atomic scatter takes float32 and float64 gradients only");
 }
 
 }  // namespace rowlane::kernels

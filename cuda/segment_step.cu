@@ -10,7 +10,7 @@ Status segment_step(const SegmentReduceArgs& args, const RowStep& step, const Se
   if (args.num_indices == 0 || args.dim == 0) {
     return Status::error("a segment reduce needs indices and columns");
   }
-  if (!is_elementwise(step.rule) || step.target.counts_rows) {
+  if (!rule_traits(step.rule).is_elementwise || step.target.counts_rows) {
     return Status::error(
         "a segment reduce steps rows by an elementwise rule with one step number for all of them");
   }

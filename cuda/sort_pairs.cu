@@ -137,8 +137,10 @@ Status sort_digit(const SortPairsArgs& args, const Pairs& counted, const Pairs& 
       return launch.template operator()<2>();
     case 4:
       return launch.template operator()<4>();
-    default:
+    case 8:
       return launch.template operator()<8>();
+    default:
+      return Status::error("a tile of a sort has 2, 4 or 8 items per thread");
   }
 }
 

@@ -41,6 +41,7 @@ void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, doubl
 // Ranks, dtypes, devices and options: what is known even of tensors without data. `op` begins the
 // messages.
 void check_table(std::string_view op, const at::Tensor& weight);
+void check_summable(std::string_view op, std::string_view name, const at::Tensor& tensor);
 void check_embedding(const at::Tensor& weight, const at::Tensor& indices, bool sparse,
                      bool row_gradient, std::string_view algorithm);
 void check_gradient(std::string_view op, const at::Tensor& grad_output, const at::Tensor& indices,

@@ -100,7 +100,7 @@ void expect_stepped(const Problem& problem, const StepVariant& variant) {
   const Status status = run_step(problem, table.step(), device_grad.data());
   ASSERT_TRUE(status.ok()) << status.message();
   RowSums sums = sums_of(problem, grad_output);
-  if (variant.counts_rows || !is_elementwise(variant.rule)) {
+  if (variant.counts_rows || !rule_traits(variant.rule).is_elementwise) {
     // By way of a row gradient in the table's type.
     for (auto& [row, sum] : sums) {
       for (double& x : sum) {
