@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/policy.h"
+#include "cuda/row_address.cuh"
 #include "cuda/simt/simt.cuh"
 
 namespace rowlane::kernels {
@@ -87,7 +88,7 @@ __global__ void __launch_bounds__(kBlockThreads) renorm_kernel(RenormKernelArgs<
     is_first =
         row < args.num_rows && (position == 0 || simt::load_nc(args.keys + position - 1) != key);
   }
-  ElemT* const elements = args.table + row * args.row_stride;
+  ElemT* const elements = row_address(args.table, row, args.row_stride);
 
   AccumT norm = 0;
   if (is_first) {

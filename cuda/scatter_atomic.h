@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "grad_source.h"
 #include "index_report.h"
 #include "simt/stream.h"
 #include "status.h"
@@ -12,8 +13,7 @@ namespace rowlane::kernels {
 
 // All pointers are device pointers, aligned to the element type.
 struct ScatterAtomicArgs {
-  const void* grad_output = nullptr;
-  std::int64_t grad_row_stride = 0;  // elements from row to row of grad_output
+  GradSourceArgs source;  // with its stride
   const void* indices = nullptr;     // [num_indices]
   void* grad_table = nullptr;        // [num_rows, dim], added to
   std::int64_t num_rows = 0;

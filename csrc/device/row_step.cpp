@@ -53,11 +53,11 @@ void row_step(const ops::RowStepCall& call) {
   const at::Tensor row_list = call.rows.contiguous();
   const at::Tensor value_list = call.values.contiguous();
   check_status(call.kOp, kernels::row_step({.step = make_step(call),
-                                       .rows = row_list.const_data_ptr<std::int64_t>(),
-                                       .values = value_list.const_data_ptr(),
-                                       .max_slots = row_list.numel(),
-                                       .report = check.report()},
-                                      current_stream(device)));
+                                            .rows = row_list.const_data_ptr<std::int64_t>(),
+                                            .values = value_list.const_data_ptr(),
+                                            .max_slots = row_list.numel(),
+                                            .report = check.report()},
+                                           current_stream(device)));
   check.finish();
 }
 
@@ -74,7 +74,8 @@ void embedding_step(const ops::EmbeddingStepCall& call) {
                                          .dim = weight.size(1),
                                          .num_indices = index_list.numel(),
                                          .padding_row = call.padding_idx.value_or(-1),
-                                         .grad_row_stride = grad_row_stride,
+                                         .source = {.grad_output = grad.const_data_ptr(),
+                                                    .row_stride = grad_row_stride},
                                          .address_bits = address_bits(grad),
                                          .scale_by_count = call.scale_grad_by_freq,
                                          .elem_type = elem_type(weight),
@@ -83,11 +84,10 @@ void embedding_step(const ops::EmbeddingStepCall& call) {
   check_status(call.kOp, kernels::plan_backward_step(problem, step, &plan, tuning(device)));
   const at::Tensor workspace = make_workspace(plan.total_bytes, weight);
   check_status(call.kOp, kernels::backward_step({.step = step,
-                                            .grad_output = grad.const_data_ptr(),
-                                            .indices = index_list.const_data_ptr(),
-                                            .workspace = workspace.mutable_data_ptr(),
-                                            .report = check.report()},
-                                           plan, current_stream(device)));
+                                                 .indices = index_list.const_data_ptr(),
+                                                 .workspace = workspace.mutable_data_ptr(),
+                                                 .report = check.report()},
+                                                plan, current_stream(device)));
   check.finish();
 }
 

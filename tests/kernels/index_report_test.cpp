@@ -63,8 +63,11 @@ Status run(const Reader& reader, const DeviceArray<std::int64_t>& indices, Index
                   nullptr);
   }
   rows.fill(1);
-  const BackwardProblem problem{
-      .num_rows = kRows, .dim = reader.dim, .num_indices = num_indices, .padding_row = kPaddingRow};
+  const BackwardProblem problem{.num_rows = kRows,
+                                .dim = reader.dim,
+                                .num_indices = num_indices,
+                                .padding_row = kPaddingRow,
+                                .source = {.grad_output = rows.data()}};
   BackwardPolicy policy;
   ROWLANE_RETURN_IF_ERROR(select_backward_policy(problem, reader.request, &policy));
   if (reader.wide) {
@@ -74,7 +77,6 @@ Status run(const Reader& reader, const DeviceArray<std::int64_t>& indices, Index
   ROWLANE_RETURN_IF_ERROR(plan_backward_workspace(problem, policy, &plan));
   const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
   return backward({.problem = problem,
-                   .grad_output = rows.data(),
                    .indices = indices.data(),
                    .rows_out = table.data(),
                    .workspace = workspace.data(),
