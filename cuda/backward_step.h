@@ -4,7 +4,7 @@
 
 #include "backward.h"
 #include "row_step.h"
-#include "status.h"
+#include "simt/status.h"
 #include "step_rule.h"
 #include "tuning.h"
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "device_info.h"
+#include "simt/device_info.h"
 #include "types.h"
 
 namespace rowlane::kernels {

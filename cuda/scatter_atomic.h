@@ -5,8 +5,8 @@
 
 #include "grad_source.h"
 #include "index_report.h"
+#include "simt/status.h"
 #include "simt/stream.h"
-#include "status.h"
 #include "types.h"
 
 namespace rowlane::kernels {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "policy.h"
-#include "status.h"
+#include "simt/status.h"
 
 namespace rowlane::kernels {
 
