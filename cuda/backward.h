@@ -21,7 +21,7 @@ struct BackwardProblem {
   std::int64_t dim = 0;
   std::int64_t num_indices = 0;
   std::int64_t padding_row = -1;  // its gradient is zero; -1 for none
-  GradSourceArgs source;
+  GradSourceArgs source{};
   // The addresses of the source and of rows_out, or of kStep step_address_bits(), or-ed together: 0
   // stands for any that are multiples of 16 bytes.
   std::uint64_t address_bits = 0;

@@ -13,7 +13,7 @@ namespace rowlane::kernels {
 
 // All pointers are device pointers, aligned to the element type.
 struct ScatterAtomicArgs {
-  GradSourceArgs source;  // with its stride
+  GradSourceArgs source{};  // with its stride
   const void* indices = nullptr;     // [num_indices]
   void* grad_table = nullptr;        // [num_rows, dim], added to
   std::int64_t num_rows = 0;

@@ -16,7 +16,7 @@ namespace rowlane::kernels {
 struct SmallBackwardArgs {
   const void* indices = nullptr;  // [num_indices]
   IndexType index_type = IndexType::kInt64;
-  GradSourceArgs source;  // with its stride
+  GradSourceArgs source{};  // with its stride
   void* grad_table = nullptr;        // [num_rows, dim], overwritten
   std::int64_t num_indices = 0;      // at most kSmallMaxIndices
   std::int64_t num_rows = 0;         // fewer than 2^32 - 1
