@@ -126,7 +126,8 @@ ROWLANE_DEVICE void gather_rows(const GatherKernelArgs<kVecBytes, IndexT>& args)
     for (int k = 0; k < kGatherRowsInFlight; ++k) {
       chunk[k] = Chunk{};
       if (is_row(row[k], args.num_rows)) {
-        chunk[k] = simt::load_nc<kTableHint>(row_address(args.table, row[k], args.table_stride) + c);
+        chunk[k] =
+            simt::load_nc<kTableHint>(row_address(args.table, row[k], args.table_stride) + c);
       }
     }
     ROWLANE_UNROLL

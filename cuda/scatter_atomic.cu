@@ -29,9 +29,9 @@ Status launch_scatter_atomic(const ScatterAtomicArgs& args, Stream stream) {
 
 template <typename ElemT>
 Status scatter_atomic_as(const ScatterAtomicArgs& args, Stream stream) {
-  const int vec_bytes = access_bytes(
-      address(args.source.grad_output) | address(args.grad_table) |
-      static_cast<std::uint64_t>((args.dim | args.source.row_stride) * std::int64_t{sizeof(ElemT)}));
+  const std::int64_t strides = (args.dim | args.source.row_stride) * std::int64_t{sizeof(ElemT)};
+  const int vec_bytes = access_bytes(address(args.source.grad_output) | address(args.grad_table) |
+                                     static_cast<std::uint64_t>(strides));
   return dispatch_vec_bytes<sizeof(ElemT)>(vec_bytes, [&]<int kVecBytes>() {
     return dispatch_index(args.index_type, [&]<typename IndexT>() {
       return launch_scatter_atomic<ElemT, kVecBytes / int{sizeof(ElemT)}, IndexT>(args, stream);

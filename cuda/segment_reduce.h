@@ -16,7 +16,7 @@ struct SegmentReduceArgs {
   const void* keys = nullptr;       // [num_indices], ascending; keys >= num_rows are skipped
   const void* positions = nullptr;  // [num_indices]
   bool wide_pairs = false;          // keys and positions are 64 bits wide instead of 32
-  GradSourceArgs source{};  // with its stride
+  GradSourceArgs source{};          // with its stride
   RowTarget target = RowTarget::kDense;
   void* rows_out = nullptr;  // kDense, kAdd: [num_rows, dim]; kCompact: [min(both nums), dim]
   std::int64_t* row_numbers = nullptr;  // kCompact: [min(num_indices, num_rows)], ascending

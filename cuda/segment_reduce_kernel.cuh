@@ -24,7 +24,7 @@ struct SegmentReduceKernelArgs {
   const KeyT* __restrict__ positions;  // [num_items]
   AccumT* __restrict__ partials;       // [num_shares, 2, dim]
   ShareEdges* __restrict__ edges;      // [num_shares]
-  // For ranked sinks only: the runs that begin in each share [num_blocks], and how many rows there
+  // For ranked sinks only: the runs that begin in each share [num_shares], and how many rows there
   // are.
   std::int32_t* __restrict__ share_runs;
   std::int64_t* __restrict__ num_slots;

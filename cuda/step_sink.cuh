@@ -7,8 +7,8 @@
 
 namespace rowlane::kernels {
 
-// Of elementwise rules. The engine finishes each element of a row with an index once, and no other,
-// so that no step is taken twice.
+// For elementwise rules. The engine finishes each element of a row with an index once, and no
+// other, so that no step is taken twice.
 template <typename ElemT>
 struct StepRowSink {
   using Elem = ElemT;

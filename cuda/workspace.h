@@ -12,7 +12,7 @@ class WorkspaceLayout {
   // Parts come after what takes up `begin` bytes.
   constexpr explicit WorkspaceLayout(std::int64_t begin = 0) { take(begin); }
 
-  // Where a part of so many bytes begins.
+  // Where the next part, of `bytes`, begins.
   constexpr std::int64_t take(std::int64_t bytes) {
     const std::int64_t begin = total_bytes_;
     total_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;

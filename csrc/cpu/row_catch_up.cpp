@@ -229,8 +229,9 @@ void catch_up(const ops::RowCatchUpCall& call, const std::vector<StepNumbers>& h
   if (size == 0 || smallest >= last_step) {
     return;
   }
-  TORCH_CHECK_VALUE(history.front().step <= smallest + 1, call.kOp, ": history must begin with step ",
-                    smallest + 1, ", the first that a row has missed, got ", history.front().step);
+  TORCH_CHECK_VALUE(history.front().step <= smallest + 1, call.kOp,
+                    ": history must begin with step ", smallest + 1,
+                    ", the first that a row has missed, got ", history.front().step);
   const StepTables tables(call.rule, history, smallest + 1, last_step, target);
   const at::ScalarType type = target.weight.scalar_type();
   CatchUpArgs args{.table = table,

@@ -205,8 +205,8 @@ RowCatchUpCall::RowCatchUpCall(const at::Tensor& weight, at::TensorList state,
                    history.scalar_type());
   TORCH_CHECK(history.dim() == 2 && history.size(0) > 0 &&
                   history.size(1) == static_cast<std::int64_t>(kNumStepNumbers),
-              kOp, ": history must have shape [K, ", kNumStepNumbers, "] with a line at least, got ",
-              history.sizes());
+              kOp, ": history must have shape [K, ", kNumStepNumbers,
+              "] with a line at least, got ", history.sizes());
   TORCH_CHECK_VALUE(last_step >= 0, kOp, ": last_step must not be negative, got ", last_step);
   if (indices) {
     TORCH_CHECK_TYPE(indices->scalar_type() == at::kLong || indices->scalar_type() == at::kInt, kOp,

@@ -18,8 +18,8 @@ namespace rowlane::ops {
 // What a step changes: arguments of the ops.
 struct StepTarget {
   at::Tensor weight;  // [V, D], contiguous
-  // Of the rule, contiguous. Those of [V, D] have weight's dtype, or all are float; those of [V]
-  // are float, or double for double.
+  // What the rule keeps, contiguous. Those of [V, D] have weight's dtype, or all are float; those of
+  // [V] are float, or double for double.
   std::vector<at::Tensor> state;
   // [V] int64, or undefined. Either the number of steps that each row has taken (counts_rows: t is
   // the row's own, numbers.step is ignored), or the number of the step to which each row is up to
@@ -28,8 +28,8 @@ struct StepTarget {
   bool counts_rows = false;
   // [V, D] float, or undefined: what the table is a rounded copy of.
   at::Tensor master;
-  // Of a 16-bit table: rounded up or down at random, with this seed, so that the mean is right.
-  // The bits are those of cuda/rounding.h: the upper 16 for bfloat16, the upper 13 for half.
+  // Given, a 16-bit table is rounded up or down at random, with this seed, so that the mean is
+  // right. The bits are those of cuda/rounding.h: the upper 16 for bfloat16, the upper 13 for half.
   std::optional<std::int64_t> seed;
 };
 
