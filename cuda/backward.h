@@ -1,5 +1,5 @@
-// Backward of the row gather: the gradient of the table, dense or compact, or an optimizer's step by
-// it, by one of several algorithms.
+// Backward of the row gather, by one of several algorithms: the gradient of the table, dense or
+// compact, or an optimizer's step with it.
 #pragma once
 
 #include <cstdint>
@@ -80,9 +80,9 @@ struct BackwardArgs {
   IndexReport* report = nullptr;        // of indices out of range; null: they are not reported
 };
 
-// Asynchronous on `stream`, no host synchronisation. A row r gets the sum of the source's rows i with
-// indices[i] == r. An index out of range, or of the padding row, adds to nothing; the former is
-// reported, unless there is no row or no column. The policy is select_backward_policy()'s.
+// Asynchronous on `stream`, no host synchronisation. A row r gets the sum of the source's rows i
+// with indices[i] == r. An index out of range, or of the padding row, adds to nothing; the former
+// is reported, unless there is no row or no column. The policy is select_backward_policy()'s.
 Status backward(const BackwardArgs& args, const BackwardPolicy& policy, Stream stream);
 
 }  // namespace rowlane::kernels

@@ -39,7 +39,8 @@ struct BackwardStepArgs {
 
 // Asynchronous on `stream`, no host synchronisation, deterministic. Each row in indices takes the
 // step once, by the sum of the source's rows i with indices[i] == row; one out of range, and the
-// padding row, take none, and the former is reported. The plan is plan_backward_step()'s for the same step.
+// padding row, take none, and the former is reported. The plan is plan_backward_step()'s for the
+// same step.
 Status backward_step(const BackwardStepArgs& args, const BackwardStepPlan& plan, Stream stream);
 
 }  // namespace rowlane::kernels

@@ -39,9 +39,9 @@ BackwardRequest backward_request(std::string_view op, BackwardAlgorithm algorith
     case BackwardAlgorithm::kSmall:
       return BackwardRequest::kSmall;
     case BackwardAlgorithm::kAuto:
-      break;
+      return BackwardRequest::kAuto;
   }
-  return BackwardRequest::kAuto;
+  TORCH_INTERNAL_ASSERT(false, op, ": not an algorithm: ", static_cast<int>(algorithm));
 }
 
 // The arguments of a backward.

@@ -18,8 +18,8 @@ namespace rowlane::ops {
 // What a step changes: arguments of the ops.
 struct StepTarget {
   at::Tensor weight;  // [V, D], contiguous
-  // What the rule keeps, contiguous. Those of [V, D] have weight's dtype, or all are float; those of
-  // [V] are float, or double for double.
+  // What the rule keeps, contiguous. Those of [V, D] have weight's dtype, or all are float; those
+  // of [V] are float, or double for double.
   std::vector<at::Tensor> state;
   // [V] int64, or undefined. Either the number of steps that each row has taken (counts_rows: t is
   // the row's own, numbers.step is ignored), or the number of the step to which each row is up to

@@ -71,7 +71,7 @@ std::vector<RuleCase> rule_cases() {
       {"AdamWeightDecay", "adam", adam_decay, 2},
       {"AdamW", "adam", adamw, 2},
       {"AmsGrad", "adam", adam, 3},
-      {"SparseAdam", "sparse_adam", adam, 2},
+      {"SparseAdam", "sparse_adam", adam_decay, 2},  // whose formula has no decay
       {"PartialRowWiseAdam", "partial_rowwise_adam", adamw, 2, true},
       {"Lamb", "lamb", adam_decay, 2},
   };
@@ -174,7 +174,7 @@ void StepReference::step(std::int64_t row, const torch::Tensor& grad, const Rule
   const double* const first = grad.const_data_ptr<double>();
   std::vector<double> g(first, first + dim);
 
-  if (name != "lamb") {
+  if (name != "lamb" && name != "sparse_adam") {
     for (std::size_t c = 0; c < dim; ++c) {
       if (n.is_decoupled) {
         w[c] *= 1 - n.lr * n.weight_decay;
