@@ -10,8 +10,10 @@
 namespace rowlane::kernels {
 namespace {
 
-std::int64_t row_stride(const BackwardProblem& problem) {
-  return problem.grad_row_stride < 0 ? problem.dim : problem.grad_row_stride;
+// With its stride.
+GradSourceArgs source_of(const BackwardProblem& problem) {
+  return {.grad_output = problem.source.grad_output,
+          .row_stride = problem.source.stride(problem.dim)};
 }
 
 Status fill_zero(const BackwardArgs& args, Stream stream) {
@@ -25,8 +27,7 @@ Status backward_atomic(const BackwardArgs& args, Stream stream) {
   if (problem.target == RowTarget::kDense) {
     ROWLANE_RETURN_IF_ERROR(fill_zero(args, stream));
   }
-  return scatter_atomic({.grad_output = args.grad_output,
-                         .grad_row_stride = row_stride(problem),
+  return scatter_atomic({.source = source_of(problem),
                          .indices = args.indices,
                          .grad_table = args.rows_out,
                          .num_rows = problem.num_rows,
@@ -55,8 +56,7 @@ Status backward_sorted(const BackwardArgs& args, const BackwardPolicy& policy, S
   const SegmentReduceArgs reduce{.keys = sort.keys,
                                  .positions = sort.positions,
                                  .wide_pairs = policy.pairs.wide,
-                                 .grad_output = args.grad_output,
-                                 .grad_row_stride = row_stride(problem),
+                                 .source = source_of(problem),
                                  .target = problem.target,
                                  .rows_out = args.rows_out,
                                  .row_numbers = args.row_numbers,
@@ -76,8 +76,7 @@ Status backward_small(const BackwardArgs& args, const BackwardPolicy& policy, St
   const BackwardProblem& problem = args.problem;
   return small_backward({.indices = args.indices,
                          .index_type = problem.index_type,
-                         .grad_output = args.grad_output,
-                         .grad_row_stride = row_stride(problem),
+                         .source = source_of(problem),
                          .grad_table = args.rows_out,
                          .num_indices = problem.num_indices,
                          .num_rows = problem.num_rows,
@@ -110,12 +109,12 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
     if (problem.target == RowTarget::kStep) {
       return Status::error("the atomic algorithm takes no steps");
     }
-    policy->algorithm = BackwardAlgorithm::kAtomic;
+    policy->algorithm = ChosenBackward::kAtomic;
     return {};
   }
   const std::int64_t bytes = elem_bytes(problem.elem_type);
   const std::uint64_t address_bits =
-      problem.address_bits | static_cast<std::uint64_t>(row_stride(problem) * bytes);
+      problem.address_bits | static_cast<std::uint64_t>(problem.source.stride(problem.dim) * bytes);
   if (request == BackwardRequest::kSmall && !fits_small(problem)) {
     return Status::error("the small algorithm makes dense gradients of at most " +
                          std::to_string(kSmallMaxIndices) + " indices");
@@ -123,14 +122,14 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
   if (request == BackwardRequest::kSmall ||
       (request == BackwardRequest::kAuto && fits_small(problem) &&
        problem.num_indices <= tuning.small_max_indices)) {
-    policy->algorithm = BackwardAlgorithm::kSmall;
+    policy->algorithm = ChosenBackward::kSmall;
     if (problem.dim > 0) {
       policy->small = select_small_policy(problem.num_rows, problem.dim, problem.num_indices, bytes,
                                           address_bits);
     }
     return {};
   }
-  policy->algorithm = BackwardAlgorithm::kSorted;
+  policy->algorithm = ChosenBackward::kSorted;
   policy->pairs = select_pair_format(problem.num_rows, problem.num_indices, tuning);
   if (problem.dim > 0) {
     policy->segments =
@@ -143,7 +142,7 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
 Status plan_backward_workspace(const BackwardProblem& problem, const BackwardPolicy& policy,
                                BackwardWorkspace* workspace) {
   *workspace = {};
-  if (policy.algorithm != BackwardAlgorithm::kSorted || problem.num_indices == 0 ||
+  if (policy.algorithm != ChosenBackward::kSorted || problem.num_indices == 0 ||
       problem.dim == 0) {
     return {};
   }
@@ -165,11 +164,11 @@ Status backward(const BackwardArgs& args, const BackwardPolicy& policy, Stream s
                : Status{};
   }
   switch (policy.algorithm) {
-    case BackwardAlgorithm::kAtomic:
+    case ChosenBackward::kAtomic:
       return backward_atomic(args, stream);
-    case BackwardAlgorithm::kSorted:
+    case ChosenBackward::kSorted:
       return backward_sorted(args, policy, stream);
-    case BackwardAlgorithm::kSmall:
+    case ChosenBackward::kSmall:
       return backward_small(args, policy, stream);
   }
   return Status::error("unknown algorithm of the backward");

@@ -1,14 +1,15 @@
-// Backward of the row gather: the gradient of the table, dense or compact, by one of several
-// algorithms.
+// Backward of the row gather, by one of several algorithms: the gradient of the table, dense or
+// compact, or an optimizer's step with it.
 #pragma once
 
 #include <cstdint>
 
+#include "grad_source.h"
 #include "index_report.h"
 #include "policy.h"
+#include "simt/status.h"
 #include "simt/stream.h"
 #include "sort_pairs.h"
-#include "status.h"
 #include "step_rule.h"
 #include "tuning.h"
 #include "types.h"
@@ -19,9 +20,9 @@ struct BackwardProblem {
   std::int64_t num_rows = 0;
   std::int64_t dim = 0;
   std::int64_t num_indices = 0;
-  std::int64_t padding_row = -1;      // its gradient is zero; -1 for none
-  std::int64_t grad_row_stride = -1;  // elements from row to row of grad_output; -1 for dim
-  // The addresses of grad_output and rows_out, or of kStep step_address_bits(), or-ed together: 0
+  std::int64_t padding_row = -1;  // its gradient is zero; -1 for none
+  GradSourceArgs source{};
+  // The addresses of the source and of rows_out, or of kStep step_address_bits(), or-ed together: 0
   // stands for any that are multiples of 16 bytes.
   std::uint64_t address_bits = 0;
   RowTarget target = RowTarget::kDense;
@@ -34,14 +35,14 @@ struct BackwardProblem {
 enum class BackwardRequest : std::uint8_t { kAuto, kAtomic, kSorted, kSmall };
 
 // What is done.
-enum class BackwardAlgorithm : std::uint8_t {
+enum class ChosenBackward : std::uint8_t {
   kAtomic,  // zero fill, then atomic additions; float32 and float64
   kSorted,  // sort by row, then segment reduce; deterministic
   kSmall,   // one launch for at most kSmallMaxIndices indices and kDense; deterministic
 };
 
 struct BackwardPolicy {
-  BackwardAlgorithm algorithm = BackwardAlgorithm::kSorted;
+  ChosenBackward algorithm = ChosenBackward::kSorted;
   PairFormat pairs;        // of kSorted
   SegmentPolicy segments;  // of kSorted
   SmallPolicy small;       // of kSmall
@@ -65,10 +66,9 @@ struct BackwardWorkspace {
 Status plan_backward_workspace(const BackwardProblem& problem, const BackwardPolicy& policy,
                                BackwardWorkspace* workspace);
 
-// All pointers are device pointers; grad_output and grad_table are aligned to the element type.
+// All pointers are device pointers; rows_out is aligned to the element type.
 struct BackwardArgs {
   BackwardProblem problem;
-  const void* grad_output = nullptr;    // [num_indices, dim]
   const void* indices = nullptr;        // [num_indices]
   void* rows_out = nullptr;             // kDense: [num_rows, dim], overwritten; kAdd: added to;
                                         // kCompact: [min(num_rows, num_indices), dim], as far as
@@ -80,9 +80,9 @@ struct BackwardArgs {
   IndexReport* report = nullptr;        // of indices out of range; null: they are not reported
 };
 
-// Asynchronous on `stream`, no host synchronisation. A row r gets the sum of grad_output[i] over
-// indices[i] == r. An index out of range, or of the padding row, adds to nothing; the former is
-// reported, unless there is no row or no column. The policy is select_backward_policy()'s.
+// Asynchronous on `stream`, no host synchronisation. A row r gets the sum of the source's rows i
+// with indices[i] == r. An index out of range, or of the padding row, adds to nothing; the former
+// is reported, unless there is no row or no column. The policy is select_backward_policy()'s.
 Status backward(const BackwardArgs& args, const BackwardPolicy& policy, Stream stream);
 
 }  // namespace rowlane::kernels

@@ -3,6 +3,7 @@
 
 #include "cuda/backward_step.h"
 #include "cuda/policy.h"
+#include "cuda/workspace.h"
 
 namespace rowlane::kernels {
 
@@ -10,7 +11,7 @@ Status plan_backward_step(const BackwardProblem& problem, const RowStep& step,
                           BackwardStepPlan* plan, const Tuning& tuning) {
   *plan = {};
   plan->problem = problem;
-  const bool is_fused = is_elementwise(step.rule) && !step.target.counts_rows;
+  const bool is_fused = rule_traits(step.rule).is_elementwise && !step.target.counts_rows;
   plan->problem.target = is_fused ? RowTarget::kStep : RowTarget::kCompact;
   if (is_fused) {
     plan->problem.address_bits |= step_address_bits(step);
@@ -20,16 +21,12 @@ Status plan_backward_step(const BackwardProblem& problem, const RowStep& step,
   ROWLANE_RETURN_IF_ERROR(plan_backward_workspace(plan->problem, plan->policy, &plan->backward));
   plan->total_bytes = plan->backward.total_bytes;
   if (!is_fused) {
-    constexpr std::int64_t kAlignment = 256;
-    const auto take = [&](std::int64_t bytes) {
-      const std::int64_t begin = ceil_div(plan->total_bytes, kAlignment) * kAlignment;
-      plan->total_bytes = begin + bytes;
-      return begin;
-    };
+    WorkspaceLayout layout(plan->total_bytes);
     const std::int64_t capacity = std::min(problem.num_rows, problem.num_indices);
-    plan->values = take(capacity * problem.dim * elem_bytes(problem.elem_type));
-    plan->row_numbers = take(capacity * std::int64_t{sizeof(std::int64_t)});
-    plan->num_slots = take(sizeof(std::int64_t));
+    plan->values = layout.take(capacity * problem.dim * elem_bytes(problem.elem_type));
+    plan->row_numbers = layout.take(capacity * std::int64_t{sizeof(std::int64_t)});
+    plan->num_slots = layout.take(sizeof(std::int64_t));
+    plan->total_bytes = layout.total_bytes();
   }
   return {};
 }
@@ -40,7 +37,6 @@ Status backward_step(const BackwardStepArgs& args, const BackwardStepPlan& plan,
     return {};
   }
   BackwardArgs backward_args{.problem = problem,
-                             .grad_output = args.grad_output,
                              .indices = args.indices,
                              .step = &args.step,
                              .workspace = args.workspace,

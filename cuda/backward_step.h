@@ -4,7 +4,7 @@
 
 #include "backward.h"
 #include "row_step.h"
-#include "status.h"
+#include "simt/status.h"
 #include "step_rule.h"
 #include "tuning.h"
 
@@ -24,23 +24,23 @@ struct BackwardStepPlan {
   std::int64_t total_bytes = 0;
 };
 
-// `problem`: its sizes, types, stride, padding row and scale_by_count; address_bits are of
-// grad_output. A pure function of the arguments.
+// `problem`: its sizes, types, source, padding row and scale_by_count; address_bits are of the
+// source. A pure function of the arguments.
 Status plan_backward_step(const BackwardProblem& problem, const RowStep& step,
                           BackwardStepPlan* plan, const Tuning& tuning = {});
 
-// All pointers are device pointers; grad_output is aligned to the element type.
+// All pointers are device pointers.
 struct BackwardStepArgs {
   RowStep step;
-  const void* grad_output = nullptr;  // [num_indices, dim]
   const void* indices = nullptr;      // [num_indices]
   void* workspace = nullptr;          // BackwardStepPlan::total_bytes, 256-byte aligned
   IndexReport* report = nullptr;      // of indices out of range; null: they are not reported
 };
 
 // Asynchronous on `stream`, no host synchronisation, deterministic. Each row in indices takes the
-// step once, by the sum of grad_output[i] over indices[i] == row; one out of range, and the padding
-// row, take none, and the former is reported. The plan is plan_backward_step()'s for the same step.
+// step once, by the sum of the source's rows i with indices[i] == row; one out of range, and the
+// padding row, take none, and the former is reported. The plan is plan_backward_step()'s for the
+// same step.
 Status backward_step(const BackwardStepArgs& args, const BackwardStepPlan& plan, Stream stream);
 
 }  // namespace rowlane::kernels

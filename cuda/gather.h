@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "index_report.h"
+#include "simt/status.h"
 #include "simt/stream.h"
-#include "status.h"
 #include "types.h"
 
 namespace rowlane::kernels {

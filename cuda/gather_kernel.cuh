@@ -3,6 +3,7 @@
 
 #include "cuda/index_report_kernel.cuh"
 #include "cuda/policy.h"
+#include "cuda/row_address.cuh"
 #include "cuda/simt/simt.cuh"
 
 namespace rowlane::kernels {
@@ -125,7 +126,8 @@ ROWLANE_DEVICE void gather_rows(const GatherKernelArgs<kVecBytes, IndexT>& args)
     for (int k = 0; k < kGatherRowsInFlight; ++k) {
       chunk[k] = Chunk{};
       if (is_row(row[k], args.num_rows)) {
-        chunk[k] = simt::load_nc<kTableHint>(args.table + row[k] * args.table_stride + c);
+        chunk[k] =
+            simt::load_nc<kTableHint>(row_address(args.table, row[k], args.table_stride) + c);
       }
     }
     ROWLANE_UNROLL

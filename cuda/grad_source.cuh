@@ -7,6 +7,7 @@
 // The engine has several loads under way before it adds the first.
 #pragma once
 
+#include "cuda/grad_source.h"
 #include "cuda/simt/simt.cuh"
 
 namespace rowlane::kernels {
@@ -34,5 +35,12 @@ struct LookupGradSource {
     }
   }
 };
+
+// Calls f(source) with the GradSource that the arguments ask for; f returns Status.
+template <typename ElemT, typename F>
+auto dispatch_source(const GradSourceArgs& args, F&& f) {
+  return f(LookupGradSource<ElemT>{.grad_output = static_cast<const ElemT*>(args.grad_output),
+                                   .row_stride = args.row_stride});
+}
 
 }  // namespace rowlane::kernels

@@ -14,8 +14,10 @@ struct IndexReport {
   std::int64_t num_bad = 0;
   std::int64_t position = 0;     // in the index list
   std::int64_t index = 0;        // its value
-  std::int64_t num_rows = 0;     // of the table
-  std::int64_t is_complete = 0;  // set after the three above
+  std::int64_t num_rows = 0;     // of the table, or of the part of it that the kernel has
+  std::int64_t first_row = 0;    // of that part
+  std::int64_t table = 0;        // among several, counted from 1; 0 where there is one
+  std::int64_t is_complete = 0;  // set after those from `position` on
 };
 
 // The report as it is now, without waiting for the device; all zero while it is not complete.
@@ -29,6 +31,8 @@ inline IndexReport read_index_report(const IndexReport* report) {
           .position = live.position,
           .index = live.index,
           .num_rows = live.num_rows,
+          .first_row = live.first_row,
+          .table = live.table,
           .is_complete = 1};
 }
 

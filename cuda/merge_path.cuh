@@ -55,12 +55,12 @@ struct MergePath {
     while (low < high) {
       const std::int64_t step = (high - low + simt::kWarpSize - 1) / simt::kWarpSize;
       const std::int64_t probe = low + simt::lane_id() * step;
-      const bool is_behind =
+      const bool is_beyond =
           probe >= high || item_weight * probe + row_weight * static_cast<std::int64_t>(
                                                                   simt::load_nc(keys + probe)) >=
                                distance;
-      const std::uint32_t behind = simt::ballot(simt::kFullMask, is_behind);
-      const int first = behind == 0 ? simt::kWarpSize : simt::ffs(behind) - 1;
+      const std::uint32_t beyond = simt::ballot(simt::kFullMask, is_beyond);
+      const int first = beyond == 0 ? simt::kWarpSize : simt::ffs(beyond) - 1;
       const std::int64_t base = low;
       if (first > 0) {
         low = base + (first - 1) * step + 1;
@@ -80,10 +80,10 @@ struct MergePath {
     std::int64_t item = row_weight == 0 ? distance / item_weight : first_item_from(distance);
     const std::int64_t row_before =
         item > 0 ? static_cast<std::int64_t>(simt::load_nc(keys + item - 1)) : -1;
-    const std::int64_t row_behind =
+    const std::int64_t row_beyond =
         item < num_items ? static_cast<std::int64_t>(simt::load_nc(keys + item)) : num_rows;
-    if (row_before != row_behind) {
-      return {item, row_at(distance, item, row_before, row_behind), false};
+    if (row_before != row_beyond) {
+      return {item, row_at(distance, item, row_before, row_beyond), false};
     }
     if (!snap(static_cast<KeyT>(row_before), item)) {
       return {item, row_before, true};
@@ -93,15 +93,15 @@ struct MergePath {
     return {item, row_at(distance, item, row_before, row_next), false};
   }
 
-  // How many rows end before `distance`, between an item of row_before and one of row_behind.
+  // How many rows end before `distance`, between an item of row_before and one of row_beyond.
   [[nodiscard]] ROWLANE_DEVICE std::int64_t row_at(std::int64_t distance, std::int64_t item,
                                                    std::int64_t row_before,
-                                                   std::int64_t row_behind) const {
+                                                   std::int64_t row_beyond) const {
     if (row_weight == 0) {
       return row_before + 1;
     }
     const std::int64_t row = (distance - item_weight * item + row_weight - 1) / row_weight;
-    return row <= row_before ? row_before + 1 : row > row_behind ? row_behind : row;
+    return row <= row_before ? row_before + 1 : row > row_beyond ? row_beyond : row;
   }
 };
 

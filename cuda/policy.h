@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "device_info.h"
+#include "simt/device_info.h"
 #include "types.h"
 
 namespace rowlane::kernels {
@@ -50,13 +50,13 @@ inline constexpr std::int64_t kMaxGatherTileBytes = std::int64_t{32} << 10;
 // pairs, and more from 2^19.
 inline constexpr std::int64_t kMaxBlockSort = std::int64_t{16} * kBlockThreads;
 inline constexpr std::int64_t kMaxTileSort = std::int64_t{1} << 18;
-// Tiles are the shortest of 2, 4 and 8 pairs per thread that are at most so many: more blocks for
-// short lists, fewer counts for long ones.
+// Tiles are the shortest of 2, 4 and 8 pairs per thread whose number is at most this: more blocks
+// for short lists, fewer counts for long ones.
 inline constexpr std::int64_t kManySortTiles = 32;
-// The two launches of a pass take as long as reading so many bytes of counts from L2: 2 * 2.5 us at
-// 5.5 TB/s.
+// The two launches of a pass take as long as reading this many bytes of counts from L2: 2 * 2.5 us
+// at 5.5 TB/s.
 inline constexpr std::int64_t kSortPassBytes = 27'500'000;
-// Of L2 that a pass takes per pair: its key read twice, its position once, and each of them written
+// What a pass takes of L2 per pair: its key read twice, its position once, and each of them written
 // to a sector of its own.
 inline constexpr std::int64_t kSortPairBytes = 3 * 4 + 2 * 32;
 // The counters of ten bits take 40 KiB of shared memory; a thread reads the counts of two bits at

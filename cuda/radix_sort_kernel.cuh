@@ -255,7 +255,7 @@ struct ScatterPairsKernelArgs {
   Digit digit;
 };
 
-// Moves the pairs of a tile per block to where their digit's items go: behind the items of smaller
+// Moves the pairs of a tile per block to where their digit's items go: after the items of smaller
 // digits, and of the same digit in the tiles before. Each block adds up what it needs of all
 // tiles' counts. Shared memory: per digit a counter for each warp, and two sums of counts. A pair
 // is written by one thread.
@@ -274,7 +274,7 @@ __global__ void __launch_bounds__(kBlockThreads, kItems > 4 ? 3 : 4)
   add_tile_counts(args.counts, args.num_tiles, args.digit, all, before);
   SortTile<kItems> tile;
   tile.load(args.pairs, simt::block_id() * kItems * kBlockThreads, args.num_items);
-  tile.rank_items(counters, args.digit);  // ends in a barrier, behind which the sums are whole
+  tile.rank_items(counters, args.digit);  // ends in a barrier, after which the sums are whole
 
   const int bins_per_thread = (bins + kBlockThreads - 1) / kBlockThreads;
   const int first_bin = simt::thread_id() * bins_per_thread;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/policy.h"
+#include "cuda/row_address.cuh"
 #include "cuda/simt/simt.cuh"
 
 namespace rowlane::kernels {
@@ -45,9 +46,10 @@ ROWLANE_DEVICE T add_to_norm(NormKind kind, T norm, T x, T norm_type) {
       return norm + x * x;
     case NormKind::kLargest:
       return larger(norm, magnitude);
-    default:
-      return norm + simt::pow(magnitude, norm_type);
+    case NormKind::kAnyPower:
+      break;
   }
+  return norm + simt::pow(magnitude, norm_type);
 }
 
 template <typename T>
@@ -58,9 +60,10 @@ ROWLANE_DEVICE T root_of_norm(NormKind kind, T norm, T norm_type) {
       return norm;
     case NormKind::kEuclidean:
       return simt::sqrt(norm);
-    default:
-      return simt::pow(norm, T{1} / norm_type);
+    case NormKind::kAnyPower:
+      break;
   }
+  return simt::pow(norm, T{1} / norm_type);
 }
 
 // Scales each row that begins a run of the sorted keys, so that every distinct row is scaled once.
@@ -85,7 +88,7 @@ __global__ void __launch_bounds__(kBlockThreads) renorm_kernel(RenormKernelArgs<
     is_first =
         row < args.num_rows && (position == 0 || simt::load_nc(args.keys + position - 1) != key);
   }
-  ElemT* const elements = args.table + row * args.row_stride;
+  ElemT* const elements = row_address(args.table, row, args.row_stride);
 
   AccumT norm = 0;
   if (is_first) {

@@ -84,8 +84,7 @@ Status row_catch_up_workspace_bytes(const RowCatchUpArgs& args, std::int64_t* by
 
 Status row_catch_up(const RowCatchUpArgs& args, Stream stream) {
   const StepTarget& target = args.step.target;
-  const StepRule rule = args.step.rule;
-  if (rule != StepRule::kSgd && rule != StepRule::kAdagrad && rule != StepRule::kAdam) {
+  if (!rule_traits(args.step.rule).has_dense_equivalent) {
     return Status::error("rows are brought up to date by SGD, Adagrad or Adam");
   }
   if (is_empty(args)) {

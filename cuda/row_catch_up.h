@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "index_report.h"
+#include "simt/status.h"
 #include "simt/stream.h"
-#include "status.h"
 #include "step_rule.h"
 #include "types.h"
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/policy.h"
+#include "cuda/row_address.cuh"
 #include "cuda/row_catch_up.h"
 #include "cuda/simt/simt.cuh"
 #include "cuda/step_rule.cuh"
@@ -251,7 +252,7 @@ __global__ void __launch_bounds__(kBlockThreads, kCatchUpBlocksPerSm)
   const int first_column = lane * kElems;
   const int columns_per_pass = lanes * kElems;
   for (std::int64_t c = first_column; c < step.dim; c += columns_per_pass) {
-    const std::int64_t offset = row * step.dim + c;
+    const std::int64_t offset = row_offset(row, step.dim) + c;
     auto piece = step.template load<kElems>(offset);
     if (is_sgd) {
       ROWLANE_UNROLL

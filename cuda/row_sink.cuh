@@ -16,6 +16,7 @@
 //                                   of plain, ranked sinks, where rows are gathered
 #pragma once
 
+#include "cuda/row_address.cuh"
 #include "cuda/simt/simt.cuh"
 
 namespace rowlane::kernels {
@@ -45,7 +46,7 @@ struct DenseRowSink {
   template <int kElems>
   ROWLANE_DEVICE void store(std::int64_t slot, std::int64_t /*row*/, std::int64_t column,
                             simt::Accum<ElemT> (&sum)[kElems]) const {
-    store_elements(grad_table + slot * dim + column, sum);
+    store_elements(row_address(grad_table, slot, dim) + column, sum);
   }
   ROWLANE_DEVICE ElemT* slots() const { return grad_table; }
 };
@@ -65,7 +66,7 @@ struct AddingRowSink {
   template <int kElems>
   ROWLANE_DEVICE void store(std::int64_t slot, std::int64_t /*row*/, std::int64_t column,
                             simt::Accum<ElemT> (&sum)[kElems]) const {
-    ElemT* const p = grad_table + slot * dim + column;
+    ElemT* const p = row_address(grad_table, slot, dim) + column;
     const auto old = simt::load(reinterpret_cast<const simt::Vec<ElemT, kElems>*>(p));
     ROWLANE_UNROLL
     for (int e = 0; e < kElems; ++e) {

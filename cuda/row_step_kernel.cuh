@@ -3,6 +3,7 @@
 
 #include "cuda/index_report_kernel.cuh"
 #include "cuda/policy.h"
+#include "cuda/row_address.cuh"
 #include "cuda/simt/simt.cuh"
 #include "cuda/step_rule.cuh"
 
@@ -74,7 +75,7 @@ __global__ void __launch_bounds__(kBlockThreads, row_step_blocks_per_sm(kElems, 
       for (std::int64_t c = first_column; c < step.dim; c += columns_per_pass) {
         AccumT g[kElems];
         load_gradient(c, g);
-        auto piece = step.template load<kElems>(row * step.dim + c);
+        auto piece = step.template load<kElems>(row_offset(row, step.dim) + c);
         step.add_to_row_sums(g, piece, now, sums);
       }
     }
@@ -97,7 +98,7 @@ __global__ void __launch_bounds__(kBlockThreads, row_step_blocks_per_sm(kElems, 
   for (std::int64_t c = first_column; c < step.dim; c += columns_per_pass) {
     AccumT g[kElems];
     load_gradient(c, g);
-    const std::int64_t offset = row * step.dim + c;
+    const std::int64_t offset = row_offset(row, step.dim) + c;
     auto piece = step.template load<kElems>(offset);
     if (step.is_row_wise) {
       step.step_row_wise(g, piece, now, row_lr);

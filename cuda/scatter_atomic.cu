@@ -15,12 +15,12 @@ Status launch_scatter_atomic(const ScatterAtomicArgs& args, Stream stream) {
                        .block_threads = kBlockThreads,
                        .stream = stream},
                       ScatterAtomicKernelArgs<ElemT, IndexT>{
-                          .grad_output = static_cast<const ElemT*>(args.grad_output),
+                          .grad_output = static_cast<const ElemT*>(args.source.grad_output),
                           .indices = static_cast<const IndexT*>(args.indices),
                           .grad_table = static_cast<ElemT*>(args.grad_table),
                           .num_rows = args.num_rows,
                           .dim = args.dim,
-                          .grad_row_stride = args.grad_row_stride,
+                          .grad_row_stride = args.source.row_stride,
                           .num_indices = args.num_indices,
                           .padding_row = args.padding_row,
                           .lanes_log2 = log2,
@@ -29,9 +29,9 @@ Status launch_scatter_atomic(const ScatterAtomicArgs& args, Stream stream) {
 
 template <typename ElemT>
 Status scatter_atomic_as(const ScatterAtomicArgs& args, Stream stream) {
-  const int vec_bytes = access_bytes(
-      address(args.grad_output) | address(args.grad_table) |
-      static_cast<std::uint64_t>((args.dim | args.grad_row_stride) * std::int64_t{sizeof(ElemT)}));
+  const std::int64_t strides = (args.dim | args.source.row_stride) * std::int64_t{sizeof(ElemT)};
+  const int vec_bytes = access_bytes(address(args.source.grad_output) | address(args.grad_table) |
+                                     static_cast<std::uint64_t>(strides));
   return dispatch_vec_bytes<sizeof(ElemT)>(vec_bytes, [&]<int kVecBytes>() {
     return dispatch_index(args.index_type, [&]<typename IndexT>() {
       return launch_scatter_atomic<ElemT, kVecBytes / int{sizeof(ElemT)}, IndexT>(args, stream);
@@ -50,9 +50,11 @@ Status scatter_atomic(const ScatterAtomicArgs& args, Stream stream) {
       return scatter_atomic_as<float>(args, stream);
     case ElemType::kFloat64:
       return scatter_atomic_as<double>(args, stream);
-    default:
-      return Status::error("the atomic scatter takes float32 and float64 gradients only");
+    case ElemType::kFloat16:
+    case ElemType::kBFloat16:
+      break;
   }
+  return Status::error("the atomic scatter takes float32 and float64 gradients only");
 }
 
 }  // namespace rowlane::kernels

@@ -3,17 +3,17 @@
 
 #include <cstdint>
 
+#include "grad_source.h"
 #include "index_report.h"
+#include "simt/status.h"
 #include "simt/stream.h"
-#include "status.h"
 #include "types.h"
 
 namespace rowlane::kernels {
 
 // All pointers are device pointers, aligned to the element type.
 struct ScatterAtomicArgs {
-  const void* grad_output = nullptr;
-  std::int64_t grad_row_stride = 0;  // elements from row to row of grad_output
+  GradSourceArgs source{};  // with its stride
   const void* indices = nullptr;     // [num_indices]
   void* grad_table = nullptr;        // [num_rows, dim], added to
   std::int64_t num_rows = 0;

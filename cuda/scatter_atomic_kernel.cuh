@@ -3,6 +3,7 @@
 
 #include "cuda/index_report_kernel.cuh"
 #include "cuda/policy.h"
+#include "cuda/row_address.cuh"
 #include "cuda/simt/simt.cuh"
 
 namespace rowlane::kernels {
@@ -48,7 +49,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     const auto grad =
         simt::load_nc<simt::Hint::kEvictFirst>(reinterpret_cast<const simt::Vec<ElemT, kElems>*>(
             args.grad_output + position * args.grad_row_stride + c));
-    simt::reduce_add(args.grad_table + row * args.dim + c, grad);
+    simt::reduce_add(row_address(args.grad_table, row, args.dim) + c, grad);
   }
 }
 

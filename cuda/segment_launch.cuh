@@ -7,6 +7,7 @@
 #include "cuda/grad_source.cuh"
 #include "cuda/segment_reduce.h"
 #include "cuda/segment_reduce_kernel.cuh"
+#include "cuda/workspace.h"
 
 namespace rowlane::kernels {
 
@@ -20,13 +21,13 @@ struct SegmentLayout {
 
 inline SegmentLayout lay_out_segments(const SegmentPolicy& policy, std::int64_t dim,
                                       ElemType type) {
-  constexpr std::int64_t kAlignment = 256;
-  const auto aligned = [](std::int64_t bytes) { return ceil_div(bytes, kAlignment) * kAlignment; };
-  SegmentLayout layout{};
-  layout.edges = aligned(policy.shares * 2 * dim * accum_bytes(type));
-  layout.share_runs = layout.edges + aligned(policy.shares * std::int64_t{sizeof(ShareEdges)});
-  layout.total_bytes = layout.share_runs + aligned(policy.shares * std::int64_t{4});
-  return layout;
+  WorkspaceLayout layout;
+  SegmentLayout parts{};
+  parts.partials = layout.take(policy.shares * 2 * dim * accum_bytes(type));
+  parts.edges = layout.take(policy.shares * std::int64_t{sizeof(ShareEdges)});
+  parts.share_runs = layout.take(policy.shares * std::int64_t{4});
+  parts.total_bytes = layout.total_bytes();
+  return parts;
 }
 
 template <typename Source, typename Sink, typename KeyT>

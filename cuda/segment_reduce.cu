@@ -58,25 +58,25 @@ Status segment_reduce(const SegmentReduceArgs& args, const SegmentPolicy& policy
     return Status::error("a segment reduce needs indices and columns");
   }
   return dispatch_elem(args.elem_type, [&]<typename ElemT>() {
-    const LookupGradSource<ElemT> source{.grad_output = static_cast<const ElemT*>(args.grad_output),
-                                         .row_stride = args.grad_row_stride};
     auto* const rows = static_cast<ElemT*>(args.rows_out);
-    switch (args.target) {
-      case RowTarget::kDense:
-        return reduce_into(args, policy, source,
-                           DenseRowSink<ElemT>{.grad_table = rows, .dim = args.dim}, stream);
-      case RowTarget::kAdd:
-        return reduce_into(args, policy, source,
-                           AddingRowSink<ElemT>{.grad_table = rows, .dim = args.dim}, stream);
-      case RowTarget::kCompact:
-        return reduce_into(
-            args, policy, source,
-            CompactRowSink<ElemT>{.rows = args.row_numbers, .values = rows, .dim = args.dim},
-            stream);
-      case RowTarget::kStep:
-        return Status::error("segment_step() is the segment reduce that ends in a step");
-    }
-    return Status::error("unknown target of a segment reduce");
+    return dispatch_source<ElemT>(args.source, [&](const auto& source) {
+      switch (args.target) {
+        case RowTarget::kDense:
+          return reduce_into(args, policy, source,
+                             DenseRowSink<ElemT>{.grad_table = rows, .dim = args.dim}, stream);
+        case RowTarget::kAdd:
+          return reduce_into(args, policy, source,
+                             AddingRowSink<ElemT>{.grad_table = rows, .dim = args.dim}, stream);
+        case RowTarget::kCompact:
+          return reduce_into(
+              args, policy, source,
+              CompactRowSink<ElemT>{.rows = args.row_numbers, .values = rows, .dim = args.dim},
+              stream);
+        case RowTarget::kStep:
+          return Status::error("segment_step() is the segment reduce that ends in a step");
+      }
+      return Status::error("unknown target of a segment reduce");
+    });
   });
 }
 

@@ -3,9 +3,10 @@
 
 #include <cstdint>
 
+#include "grad_source.h"
 #include "policy.h"
+#include "simt/status.h"
 #include "simt/stream.h"
-#include "status.h"
 #include "types.h"
 
 namespace rowlane::kernels {
@@ -15,8 +16,7 @@ struct SegmentReduceArgs {
   const void* keys = nullptr;       // [num_indices], ascending; keys >= num_rows are skipped
   const void* positions = nullptr;  // [num_indices]
   bool wide_pairs = false;          // keys and positions are 64 bits wide instead of 32
-  const void* grad_output = nullptr;
-  std::int64_t grad_row_stride = 0;  // elements from row to row of grad_output
+  GradSourceArgs source{};          // with its stride
   RowTarget target = RowTarget::kDense;
   void* rows_out = nullptr;  // kDense, kAdd: [num_rows, dim]; kCompact: [min(both nums), dim]
   std::int64_t* row_numbers = nullptr;  // kCompact: [min(num_indices, num_rows)], ascending

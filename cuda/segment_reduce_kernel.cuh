@@ -10,7 +10,7 @@ namespace rowlane::kernels {
 
 // What a block knows of the runs that cross its share's edges.
 struct ShareEdges {
-  std::int64_t tail_row;   // the row of the partial that goes on behind the share, -1 for none
+  std::int64_t tail_row;   // the row of the partial that goes on after the share, -1 for none
   std::int64_t tail_slot;  // its slot
   std::int64_t tail_item;  // where the run begins, or the share
   std::int64_t head_item;  // where the run from before ends; -1 if not in this share
@@ -24,7 +24,7 @@ struct SegmentReduceKernelArgs {
   const KeyT* __restrict__ positions;  // [num_items]
   AccumT* __restrict__ partials;       // [num_shares, 2, dim]
   ShareEdges* __restrict__ edges;      // [num_shares]
-  // Of ranked sinks only: the runs that begin in each share [num_blocks], and how many rows there
+  // For ranked sinks only: the runs that begin in each share [num_shares], and how many rows there
   // are.
   std::int32_t* __restrict__ share_runs;
   std::int64_t* __restrict__ num_slots;
@@ -157,14 +157,13 @@ __global__ void __launch_bounds__(
     share.path_length = items * args.path.item_weight;
     share.path_begin = 0;
   }
-  const BlockReduce<Source, Sink, kElems, KeyT> reduce{.args = args.reduce,
-                                                       .share = share,
-                                                       .keys = keys,
-                                                       .positions = positions,
-                                                       .tile = tile,
-                                                       .slice = slice,
-                                                       .partials = args.partials,
-                                                       .share_index = static_cast<int>(which)};
+  const BlockReduce<Source, Sink, kElems, KeyT> reduce{
+      {.args = args.reduce, .share = share, .keys = keys},
+      positions,
+      tile,
+      slice,
+      args.partials,
+      static_cast<int>(which)};
   if constexpr (Sink::kRanked) {
     reduce.find_run_begins();
     const int runs = items > 0 ? reduce.runs_until(items - 1) : 0;
@@ -192,7 +191,7 @@ __global__ void __launch_bounds__(
 }
 
 // Finishes the rows whose run crosses a share's edge. A block looks at the edges of kCombineShares
-// shares, and at 32 columns (grid y); for each partial that goes on behind its share, it adds what
+// shares, and at 32 columns (grid y); for each partial that goes on after its share, it adds what
 // follows in order: one warp if that is short, else the whole block, each warp a piece. Shared
 // memory: the lengths of the chains, a sum per thread. No atomics; a row is written by the block at
 // whose share's end its run first crosses.

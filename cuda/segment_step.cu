@@ -10,15 +10,15 @@ Status segment_step(const SegmentReduceArgs& args, const RowStep& step, const Se
   if (args.num_indices == 0 || args.dim == 0) {
     return Status::error("a segment reduce needs indices and columns");
   }
-  if (!is_elementwise(step.rule) || step.target.counts_rows) {
+  if (!rule_traits(step.rule).is_elementwise || step.target.counts_rows) {
     return Status::error(
         "a segment reduce steps rows by an elementwise rule with one step number for all of them");
   }
   return dispatch_elem(args.elem_type, [&]<typename ElemT>() {
-    const LookupGradSource<ElemT> source{.grad_output = static_cast<const ElemT*>(args.grad_output),
-                                         .row_stride = args.grad_row_stride};
-    return reduce_into(args, policy, source,
-                       StepRowSink<ElemT>{.step = make_step_args<ElemT>(step)}, stream);
+    return dispatch_source<ElemT>(args.source, [&](const auto& source) {
+      return reduce_into(args, policy, source,
+                         StepRowSink<ElemT>{.step = make_step_args<ElemT>(step)}, stream);
+    });
   });
 }
 

@@ -3,8 +3,8 @@
 
 #include "policy.h"
 #include "segment_reduce.h"
+#include "simt/status.h"
 #include "simt/stream.h"
-#include "status.h"
 #include "step_rule.h"
 
 namespace rowlane::kernels {

@@ -37,46 +37,56 @@ SmallPolicy select_small_policy(std::int64_t num_rows, std::int64_t dim, std::in
   return policy;
 }
 
+namespace {
+
+template <typename ElemT, typename Source>
+Status launch_small_backward(const SmallBackwardArgs& args, const SmallPolicy& policy,
+                             const Source& source, Stream stream) {
+  using Sink = DenseRowSink<ElemT>;
+  const std::int64_t row_bytes = args.dim * std::int64_t{sizeof(ElemT)};
+  const SmallBackwardKernelArgs<Source, Sink> kernel_args{
+      .reduce = {.source = source,
+                 .sink = {.grad_table = static_cast<ElemT*>(args.grad_table), .dim = args.dim},
+                 .num_rows = args.num_rows,
+                 .dim = args.dim,
+                 .item_weight = 1,
+                 .row_weight = 1,
+                 .lanes_log2 = policy.lanes_log2,
+                 .slice_accesses =
+                     static_cast<int>(ceil_div(row_bytes / policy.vec_bytes, policy.slices)),
+                 .scale_by_count = args.scale_by_count,
+                 .is_staged = policy.is_staged},
+      .indices = args.indices,
+      .has_wide_indices = args.index_type == IndexType::kInt64,
+      .padding_row = args.padding_row,
+      .num_indices = static_cast<int>(args.num_indices),
+      .list_size = static_cast<int>(std::bit_ceil(static_cast<std::uint64_t>(args.num_indices))),
+      .slices = static_cast<int>(policy.slices),
+      .rows_per_range = policy.rows_per_range,
+      .report = args.report};
+  return dispatch_vec_bytes<sizeof(ElemT)>(policy.vec_bytes, [&]<int kVecBytes>() {
+    return simt::launch(
+        small_backward_kernel<Source, Sink, kVecBytes / int{sizeof(ElemT)}>,
+        {.name = "small_backward_kernel",
+         .grid_x = policy.ranges * policy.slices,
+         .block_threads = kBlockThreads,
+         .dynamic_shared_bytes = std::int64_t{8} * kernel_args.list_size +
+                                 (policy.is_staged ? policy.rows_per_range * row_bytes : 0),
+         .stream = stream},
+        kernel_args);
+  });
+}
+
+}  // namespace
+
 Status small_backward(const SmallBackwardArgs& args, const SmallPolicy& policy, Stream stream) {
   if (args.num_indices > kSmallMaxIndices) {
     return Status::error("the backward for few indices takes " + std::to_string(kSmallMaxIndices) +
                          " of them, not " + std::to_string(args.num_indices));
   }
   return dispatch_elem(args.elem_type, [&]<typename ElemT>() {
-    using Source = LookupGradSource<ElemT>;
-    using Sink = DenseRowSink<ElemT>;
-    const std::int64_t row_bytes = args.dim * std::int64_t{sizeof(ElemT)};
-    const SmallBackwardKernelArgs<Source, Sink> kernel_args{
-        .reduce = {.source = {.grad_output = static_cast<const ElemT*>(args.grad_output),
-                              .row_stride = args.grad_row_stride},
-                   .sink = {.grad_table = static_cast<ElemT*>(args.grad_table), .dim = args.dim},
-                   .num_rows = args.num_rows,
-                   .dim = args.dim,
-                   .item_weight = 1,
-                   .row_weight = 1,
-                   .lanes_log2 = policy.lanes_log2,
-                   .slice_accesses =
-                       static_cast<int>(ceil_div(row_bytes / policy.vec_bytes, policy.slices)),
-                   .scale_by_count = args.scale_by_count,
-                   .is_staged = policy.is_staged},
-        .indices = args.indices,
-        .has_wide_indices = args.index_type == IndexType::kInt64,
-        .padding_row = args.padding_row,
-        .num_indices = static_cast<int>(args.num_indices),
-        .list_size = static_cast<int>(std::bit_ceil(static_cast<std::uint64_t>(args.num_indices))),
-        .slices = static_cast<int>(policy.slices),
-        .rows_per_range = policy.rows_per_range,
-        .report = args.report};
-    return dispatch_vec_bytes<sizeof(ElemT)>(policy.vec_bytes, [&]<int kVecBytes>() {
-      return simt::launch(
-          small_backward_kernel<Source, Sink, kVecBytes / int{sizeof(ElemT)}>,
-          {.name = "small_backward_kernel",
-           .grid_x = policy.ranges * policy.slices,
-           .block_threads = kBlockThreads,
-           .dynamic_shared_bytes = std::int64_t{8} * kernel_args.list_size +
-                                   (policy.is_staged ? policy.rows_per_range * row_bytes : 0),
-           .stream = stream},
-          kernel_args);
+    return dispatch_source<ElemT>(args.source, [&](const auto& source) {
+      return launch_small_backward<ElemT>(args, policy, source, stream);
     });
   });
 }

@@ -3,10 +3,11 @@
 
 #include <cstdint>
 
+#include "grad_source.h"
 #include "index_report.h"
 #include "policy.h"
+#include "simt/status.h"
 #include "simt/stream.h"
-#include "status.h"
 #include "types.h"
 
 namespace rowlane::kernels {
@@ -15,8 +16,7 @@ namespace rowlane::kernels {
 struct SmallBackwardArgs {
   const void* indices = nullptr;  // [num_indices]
   IndexType index_type = IndexType::kInt64;
-  const void* grad_output = nullptr;
-  std::int64_t grad_row_stride = 0;  // elements from row to row of grad_output
+  GradSourceArgs source{};  // with its stride
   void* grad_table = nullptr;        // [num_rows, dim], overwritten
   std::int64_t num_indices = 0;      // at most kSmallMaxIndices
   std::int64_t num_rows = 0;         // fewer than 2^32 - 1

@@ -130,14 +130,12 @@ __global__ void __launch_bounds__(
       .path_length = args.reduce.item_weight * items +
                      args.reduce.row_weight * static_cast<int>(end_row - first_row)};
   const BlockReduce<Source, Sink, kElems, std::uint32_t, /*kIsWhole=*/true> reduce{
-      .args = args.reduce,
-      .share = share,
-      .keys = keys,
-      .positions = entries,
-      .tile = tile,
-      .slice = static_cast<int>(simt::block_id() % args.slices),
-      .partials = nullptr,
-      .share_index = 0};
+      {.args = args.reduce, .share = share, .keys = keys},
+      entries,
+      tile,
+      static_cast<int>(simt::block_id() % args.slices),
+      /*partials=*/nullptr,
+      /*share_index=*/0};
   reduce.run();
 }
 

@@ -8,6 +8,7 @@
 #include "cuda/simt/sort.cuh"
 #include "cuda/sort_pairs.h"
 #include "cuda/sort_pairs_kernel.cuh"
+#include "cuda/workspace.h"
 
 namespace rowlane::kernels {
 namespace {
@@ -137,8 +138,10 @@ Status sort_digit(const SortPairsArgs& args, const Pairs& counted, const Pairs& 
       return launch.template operator()<2>();
     case 4:
       return launch.template operator()<4>();
-    default:
+    case 8:
       return launch.template operator()<8>();
+    default:
+      return Status::error("a tile of a sort has 2, 4 or 8 items per thread");
   }
 }
 
@@ -211,22 +214,16 @@ Status sort_pairs_temp_bytes(std::int64_t num_indices, PairFormat format, std::i
 
 Status plan_sort_workspace(std::int64_t num_indices, PairFormat format, SortWorkspace* workspace) {
   *workspace = {};
-  constexpr std::int64_t kAlignment = 256;
-  std::int64_t offset = 0;
-  const auto take = [&offset](std::int64_t bytes) {
-    const std::int64_t begin = offset;
-    offset += ceil_div(bytes, kAlignment) * kAlignment;
-    return begin;
-  };
+  WorkspaceLayout layout;
   const std::int64_t list_bytes = num_indices * format.value_bytes();
   const std::int64_t spare_bytes = sort_needs_spare(format) ? list_bytes : 0;
-  workspace->spare_keys = take(spare_bytes);
-  workspace->spare_positions = take(spare_bytes);
-  workspace->keys = take(list_bytes);
-  workspace->positions = take(list_bytes);
+  workspace->spare_keys = layout.take(spare_bytes);
+  workspace->spare_positions = layout.take(spare_bytes);
+  workspace->keys = layout.take(list_bytes);
+  workspace->positions = layout.take(list_bytes);
   ROWLANE_RETURN_IF_ERROR(sort_pairs_temp_bytes(num_indices, format, &workspace->temp_bytes));
-  workspace->temp = take(workspace->temp_bytes);
-  workspace->total_bytes = offset;
+  workspace->temp = layout.take(workspace->temp_bytes);
+  workspace->total_bytes = layout.total_bytes();
   return {};
 }
 

@@ -10,6 +10,17 @@
 
 namespace rowlane::kernels {
 
+inline constexpr std::uint32_t kRulesWithMoments =
+    rule_set([](const RuleTraits& traits) { return traits.has_moments; });
+inline constexpr std::uint32_t kRulesWithoutDecay =
+    rule_set([](const RuleTraits& traits) { return traits.decay == DecayKind::kNone; });
+inline constexpr std::uint32_t kRulesThatDecouple =
+    rule_set([](const RuleTraits& traits) { return traits.decay == DecayKind::kOfGradient; });
+
+__host__ __device__ inline bool is_in(std::uint32_t rules, StepRule rule) {
+  return (rules >> static_cast<unsigned>(rule) & 1U) != 0;
+}
+
 // What depends on t.
 template <typename AccumT>
 struct StepScale {
@@ -21,7 +32,7 @@ struct StepScale {
 template <typename AccumT>
 __host__ __device__ inline StepScale<AccumT> step_scale(StepRule rule, double lr, double beta1,
                                                         double beta2, std::int64_t t) {
-  if (rule == StepRule::kSgd || rule == StepRule::kAdagrad || rule == StepRule::kRowWiseAdagrad) {
+  if (!is_in(kRulesWithMoments, rule)) {
     return {static_cast<AccumT>(lr), AccumT{1}, t == 1};
   }
   const auto steps = static_cast<double>(t);
@@ -173,7 +184,7 @@ struct StepKernelArgs {
     }
   }
 
-  // Steps a piece by a rule for which is_elementwise() holds. g is used up.
+  // Steps a piece by a rule that is elementwise. g is used up.
   template <int kElems>
   ROWLANE_DEVICE void step_elements(AccumT (&g)[kElems], Piece<kElems>& piece,
                                     const StepScale<AccumT>& now) const {
@@ -208,7 +219,7 @@ struct StepKernelArgs {
           w[e] -= now.lr * (first[e] / (simt::sqrt(second[e]) + eps));
         }
         break;
-      default:  // kAdam
+      case StepRule::kAdam:
         ROWLANE_UNROLL
         for (int e = 0; e < kElems; ++e) {
           first[e] = keep_first * first[e] + add_first * g[e];
@@ -220,6 +231,10 @@ struct StepKernelArgs {
           }
           w[e] -= now.lr * (first[e] / (simt::sqrt(v) * now.v_scale + eps));
         }
+        break;
+      case StepRule::kRowWiseAdagrad:
+      case StepRule::kPartialRowWiseAdam:
+      case StepRule::kLamb:
         break;
     }
   }
@@ -294,13 +309,13 @@ __host__ __device__ inline void set_numbers(StepKernelArgs<ElemT>& args,
   const StepRule rule = args.rule;
   const bool is_sgd = rule == StepRule::kSgd;
   const bool is_sum = rule == StepRule::kRowWiseAdagrad;
-  const bool has_decay = rule != StepRule::kSparseAdam;
-  const bool is_decoupled = numbers.is_decoupled && rule != StepRule::kLamb;
+  const bool has_decay = !is_in(kRulesWithoutDecay, rule);
+  const bool is_decoupled = numbers.is_decoupled && is_in(kRulesThatDecouple, rule);
   args.lr = numbers.lr;
   args.beta1 = numbers.beta1;
   args.beta2 = numbers.beta2;
   args.keep =
-      static_cast<AccumT>(is_decoupled && has_decay ? 1 - numbers.lr * numbers.weight_decay : 1);
+      static_cast<AccumT>(is_decoupled ? 1 - numbers.lr * numbers.weight_decay : 1);
   args.weight_decay = static_cast<AccumT>(is_decoupled || !has_decay ? 0 : numbers.weight_decay);
   args.keep_first = static_cast<AccumT>(numbers.beta1);
   args.add_first = static_cast<AccumT>(1 - (is_sgd ? numbers.beta2 : numbers.beta1));
@@ -322,7 +337,7 @@ StepKernelArgs<ElemT> make_step_args(const RowStep& step) {
   for (int s = 0; s < args.num_states; ++s) {
     args.states[s] = target.states[static_cast<std::size_t>(s)];
   }
-  if (step.rule == StepRule::kRowWiseAdagrad || step.rule == StepRule::kPartialRowWiseAdam) {
+  if (rule_traits(step.rule).row_states > 0) {
     args.row_state = static_cast<AccumT*>(target.states[static_cast<std::size_t>(args.num_states)]);
   }
   args.row_steps = target.row_steps;
@@ -333,7 +348,7 @@ StepKernelArgs<ElemT> make_step_args(const RowStep& step) {
   args.scale =
       step_scale<AccumT>(step.rule, numbers.lr, numbers.beta1, numbers.beta2, numbers.step);
   args.rule = step.rule;
-  args.is_row_wise = !is_elementwise(step.rule);
+  args.is_row_wise = !rule_traits(step.rule).is_elementwise;
   args.states_are_accum = target.states_are_float;
   args.counts_rows = target.counts_rows;
   args.rounds_at_random = target.rounds_at_random;

@@ -1,8 +1,11 @@
 // The step of an optimizer on rows of a table: rules, their numbers, and what they change.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "types.h"
 
@@ -54,7 +57,93 @@ struct StepNumbers {
   friend bool operator==(const StepNumbers&, const StepNumbers&) = default;
 };
 
+// What a rule does with weight_decay.
+enum class DecayKind : std::uint8_t {
+  kOfGradient,  // g += weight_decay w, or where it is decoupled, w is multiplied first
+  kOfStep,      // its own formula says
+  kNone,        // nothing
+};
+
+// What a rule keeps, and what may be asked of it.
+struct RuleTraits {
+  StepRule rule;
+  std::string_view name;              // in the arguments of ops and in messages
+  int element_states;                 // numbers that it keeps for each element
+  int extra_states = 0;               // and that it may keep after them: momentum, AMSGrad
+  int row_states = 0;                 // numbers that it keeps for each row, after all those
+  bool is_elementwise = true;         // no element's step needs a mean or norm of the row
+  bool has_moments = false;           // m and v, whose bias is corrected
+  bool has_dense_equivalent = false;  // rows can catch up on steps with a gradient of zero
+  DecayKind decay = DecayKind::kOfGradient;
+
+  // Whether a step with these numbers changes no row whose gradient is zero.
+  [[nodiscard]] constexpr bool leaves_other_rows(const StepNumbers& numbers) const {
+    const bool has_momentum = has_moments || (rule == StepRule::kSgd && numbers.beta1 != 0);
+    return has_dense_equivalent && !has_momentum && numbers.weight_decay == 0;
+  }
+};
+
+// The one table of rules, in the order of StepRule.
+inline constexpr auto kRules = std::to_array<RuleTraits>({
+    {.rule = StepRule::kSgd,
+     .name = "sgd",
+     .element_states = 0,
+     .extra_states = 1,
+     .has_dense_equivalent = true},
+    {.rule = StepRule::kAdagrad,
+     .name = "adagrad",
+     .element_states = 1,
+     .has_dense_equivalent = true},
+    {.rule = StepRule::kRowWiseAdagrad,
+     .name = "rowwise_adagrad",
+     .element_states = 0,
+     .row_states = 1,
+     .is_elementwise = false},
+    {.rule = StepRule::kAdam,
+     .name = "adam",
+     .element_states = 2,
+     .extra_states = 1,
+     .has_moments = true,
+     .has_dense_equivalent = true},
+    {.rule = StepRule::kSparseAdam,
+     .name = "sparse_adam",
+     .element_states = 2,
+     .has_moments = true,
+     .decay = DecayKind::kNone},
+    {.rule = StepRule::kPartialRowWiseAdam,
+     .name = "partial_rowwise_adam",
+     .element_states = 1,
+     .row_states = 1,
+     .is_elementwise = false,
+     .has_moments = true},
+    {.rule = StepRule::kLamb,
+     .name = "lamb",
+     .element_states = 2,
+     .is_elementwise = false,
+     .has_moments = true,
+     .decay = DecayKind::kOfStep},
+});
+
 inline constexpr int kMaxStepStates = 3;
+
+static_assert(std::ranges::all_of(kRules, [](const RuleTraits& traits) {
+  return &traits == &kRules[static_cast<std::size_t>(traits.rule)] &&
+         traits.element_states + traits.extra_states + traits.row_states <= kMaxStepStates;
+}));
+
+constexpr const RuleTraits& rule_traits(StepRule rule) {
+  return kRules[static_cast<std::size_t>(rule)];
+}
+
+// The rules of which `is_in` holds, a bit each: device code can't look into the table itself.
+template <typename Predicate>
+constexpr std::uint32_t rule_set(const Predicate& is_in) {
+  std::uint32_t rules = 0;
+  for (const RuleTraits& traits : kRules) {
+    rules |= is_in(traits) ? 1U << static_cast<unsigned>(traits.rule) : 0U;
+  }
+  return rules;
+}
 
 // What a step changes. All pointers are device pointers, aligned to their type.
 struct StepTarget {
@@ -81,29 +170,15 @@ struct RowStep {
   StepNumbers numbers{};
 };
 
-// Whether each element of a row takes its step for itself, without a mean or norm of the row.
-constexpr bool is_elementwise(StepRule rule) {
-  return rule != StepRule::kRowWiseAdagrad && rule != StepRule::kPartialRowWiseAdam &&
-         rule != StepRule::kLamb;
-}
-
 // How many of the states have a number for each element, the first ones.
 inline int num_element_states(const RowStep& step) {
-  switch (step.rule) {
-    case StepRule::kSgd:
-      return step.target.states[0] != nullptr ? 1 : 0;
-    case StepRule::kRowWiseAdagrad:
-      return 0;
-    case StepRule::kAdagrad:
-    case StepRule::kPartialRowWiseAdam:
-      return 1;
-    case StepRule::kAdam:
-      return step.target.states[2] != nullptr ? 3 : 2;
-    case StepRule::kSparseAdam:
-    case StepRule::kLamb:
-      return 2;
+  const RuleTraits& traits = rule_traits(step.rule);
+  int num_states = traits.element_states;
+  while (num_states < traits.element_states + traits.extra_states &&
+         step.target.states[static_cast<std::size_t>(num_states)] != nullptr) {
+    ++num_states;
   }
-  return 0;
+  return num_states;
 }
 
 // As in access_bytes, for accesses of the width of the table's: addresses of everything that a row

@@ -1,13 +1,14 @@
 // The RowSink that steps a row instead of storing its gradient.
 #pragma once
 
+#include "cuda/row_address.cuh"
 #include "cuda/simt/simt.cuh"
 #include "cuda/step_rule.cuh"
 
 namespace rowlane::kernels {
 
-// Of elementwise rules. The engine finishes each element of a row with an index once, and no other,
-// so that no step is taken twice.
+// For elementwise rules. The engine finishes each element of a row with an index once, and no
+// other, so that no step is taken twice.
 template <typename ElemT>
 struct StepRowSink {
   using Elem = ElemT;
@@ -21,7 +22,7 @@ struct StepRowSink {
   template <int kElems>
   ROWLANE_DEVICE void store(std::int64_t /*slot*/, std::int64_t row, std::int64_t column,
                             simt::Accum<ElemT> (&sum)[kElems]) const {
-    const std::int64_t offset = row * step.dim + column;
+    const std::int64_t offset = row_offset(row, step.dim) + column;
     auto piece = step.template load<kElems>(offset);
     step.step_elements(sum, piece, step.scale);
     step.store(offset, row, column, piece);

@@ -29,7 +29,7 @@ std::string_view trimmed(std::string_view text) {
              : text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
 }
 
-// The part of *text before `separator`; *text becomes the part behind it.
+// The part of *text before `separator`; *text becomes the part after it.
 std::string_view take_until(std::string_view* text, char separator) {
   const std::size_t end = std::min(text->find(separator), text->size());
   const std::string_view part = text->substr(0, end);

@@ -6,15 +6,15 @@
 #include <string_view>
 
 #include "policy.h"
-#include "status.h"
+#include "simt/status.h"
 
 namespace rowlane::kernels {
 
 // The defaults are an H100's by the model (docs/emulated-device.md).
 struct Tuning {
-  // Up to so many indices, kAuto makes a dense gradient in one launch; at most kSmallMaxIndices.
+  // Up to this many indices, kAuto makes a dense gradient in one launch; at most kSmallMaxIndices.
   std::int64_t small_max_indices = kSmallMaxIndices;
-  // Up to so many indices, the sort is our own; between kMaxBlockSort and kMaxTileSort.
+  // Up to this many indices, the sort is our own; between kMaxBlockSort and kMaxTileSort.
   std::int64_t tile_sort_max_indices = kMaxTileSort;
 
   friend bool operator==(const Tuning&, const Tuning&) = default;

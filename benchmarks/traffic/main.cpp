@@ -106,7 +106,7 @@ TrafficReport run_problem(const Workload& workload, const Problem& problem, cons
     return report;
   }
   const TorchBackward torch = torch_backward(traffic);
-  const bool is_small = meter.chosen() == kernels::BackwardAlgorithm::kSmall;
+  const bool is_small = meter.chosen() == kernels::ChosenBackward::kSmall;
   const auto add_backward = [&](const char* algorithm, kernels::BackwardRequest request,
                                 bool is_auto) {
     step(std::string("backward ") + algorithm);

@@ -108,6 +108,7 @@ kernels::BackwardProblem TrafficMeter::backward_problem(kernels::RowTarget targe
   return {.num_rows = problem_.num_rows,
           .dim = problem_.dim,
           .num_indices = problem_.num_indices(),
+          .source = {.grad_output = output_},
           .target = target,
           .elem_type = problem_.elem_type,
           .index_type = problem_.index_type};
@@ -127,7 +128,6 @@ Traffic TrafficMeter::measure_backward(const kernels::BackwardProblem& problem,
   return measure_call(
       [&] {
         return kernels::backward({.problem = problem,
-                                  .grad_output = output_,
                                   .indices = indices_,
                                   .rows_out = table_,
                                   .row_numbers = static_cast<std::int64_t*>(row_numbers.get()),
@@ -135,12 +135,12 @@ Traffic TrafficMeter::measure_backward(const kernels::BackwardProblem& problem,
                                   .workspace = workspace.get()},
                                  policy, nullptr);
       },
-      floor_bytes + (policy.algorithm == kernels::BackwardAlgorithm::kSorted
+      floor_bytes + (policy.algorithm == kernels::ChosenBackward::kSorted
                          ? sort_floor_bytes(problem_)
                          : 0));
 }
 
-kernels::BackwardAlgorithm TrafficMeter::chosen() const {
+kernels::ChosenBackward TrafficMeter::chosen() const {
   kernels::BackwardPolicy policy;
   check(select_backward_policy(backward_problem(kernels::RowTarget::kDense),
                                kernels::BackwardRequest::kAuto, &policy));
@@ -179,8 +179,7 @@ Traffic TrafficMeter::step(kernels::StepRule rule) const {
   return measure_call(
       [&] {
         return kernels::backward_step({.step = step,
-                                       .grad_output = output_,
-                                       .indices = indices_,
+                                            .indices = indices_,
                                        .workspace = workspace.get()},
                                       plan, nullptr);
       },

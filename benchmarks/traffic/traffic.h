@@ -68,7 +68,7 @@ class TrafficMeter {
 
   [[nodiscard]] Traffic forward() const;
   // What kAuto makes the dense gradient by.
-  [[nodiscard]] kernels::BackwardAlgorithm chosen() const;
+  [[nodiscard]] kernels::ChosenBackward chosen() const;
   // The dense gradient.
   [[nodiscard]] Traffic backward(kernels::BackwardRequest request,
                                  const kernels::Tuning& tuning = {}) const;

@@ -79,16 +79,18 @@ double time_us(const Call& call) {
 
 double time_backward(const TuneProblem& problem, kernels::BackwardRequest request,
                      const kernels::Tuning& tuning) {
-  const kernels::BackwardProblem sizes{
-      .num_rows = problem.num_rows, .dim = problem.dim, .num_indices = problem.num_indices()};
-  kernels::BackwardPolicy policy;
-  kernels::BackwardWorkspace plan;
-  check(select_backward_policy(sizes, request, &policy, tuning));
-  check(plan_backward_workspace(sizes, policy, &plan));
   const std::int64_t index_bytes = problem.num_indices() * 8;
   const std::int64_t grad_bytes = problem.num_indices() * problem.dim * 4;
   const DeviceBytes indices = device_bytes(index_bytes);
   const DeviceBytes grad_output = device_bytes(grad_bytes);
+  const kernels::BackwardProblem sizes{.num_rows = problem.num_rows,
+                                       .dim = problem.dim,
+                                       .num_indices = problem.num_indices(),
+                                       .source = {.grad_output = grad_output.get()}};
+  kernels::BackwardPolicy policy;
+  kernels::BackwardWorkspace plan;
+  check(select_backward_policy(sizes, request, &policy, tuning));
+  check(plan_backward_workspace(sizes, policy, &plan));
   const DeviceBytes grad_table = device_bytes(problem.num_rows * problem.dim * 4);
   const DeviceBytes workspace = device_bytes(plan.total_bytes);
   check(cudaMemcpy(indices.get(), problem.indices.data(), static_cast<std::size_t>(index_bytes),
@@ -97,7 +99,6 @@ double time_backward(const TuneProblem& problem, kernels::BackwardRequest reques
   check(cudaMemset(grad_output.get(), 0, static_cast<std::size_t>(grad_bytes)), "cudaMemset");
   return time_us([&] {
     return kernels::backward({.problem = sizes,
-                              .grad_output = grad_output.get(),
                               .indices = indices.get(),
                               .rows_out = grad_table.get(),
                               .workspace = workspace.get()},

@@ -24,9 +24,11 @@ void dispatch_elem(at::ScalarType type, F&& f) {
     case at::kHalf:
       f.template operator()<at::Half>();
       return;
-    default:
+    case at::kBFloat16:
       f.template operator()<at::BFloat16>();
       return;
+    default:
+      TORCH_INTERNAL_ASSERT(false, "no arithmetic on ", type);
   }
 }
 

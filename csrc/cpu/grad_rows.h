@@ -45,8 +45,10 @@ inline const ElemLoops& elem_loops(at::ScalarType dtype) {
       return row_loops().double_loops;
     case at::kHalf:
       return row_loops().half_loops;
-    default:
+    case at::kBFloat16:
       return row_loops().bfloat16_loops;
+    default:
+      TORCH_INTERNAL_ASSERT(false, "no loops for ", dtype);
   }
 }
 
@@ -59,8 +61,10 @@ inline const ElemStepLoops& elem_step_loops(at::ScalarType dtype) {
       return loops.double_loops;
     case at::kHalf:
       return loops.half_loops;
-    default:
+    case at::kBFloat16:
       return loops.bfloat16_loops;
+    default:
+      TORCH_INTERNAL_ASSERT(false, "no loops for ", dtype);
   }
 }
 

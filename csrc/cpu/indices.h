@@ -14,6 +14,8 @@ void dispatch_index(const at::Tensor& indices, F&& f) {
   if (indices.scalar_type() == at::kInt) {
     f.template operator()<std::int32_t>();
   } else {
+    TORCH_INTERNAL_ASSERT(indices.scalar_type() == at::kLong, "no indices of ",
+                          indices.scalar_type());
     f.template operator()<std::int64_t>();
   }
 }

@@ -102,9 +102,15 @@ class StepTables {
           return CatchUp::kReplay;
         }
         return any_decay ? CatchUp::kScale : CatchUp::kNothing;
-      default:
+      case StepRule::kAdam:
         return any_weight_decay ? CatchUp::kReplay : CatchUp::kReplayUntilStill;
+      case StepRule::kRowWiseAdagrad:
+      case StepRule::kSparseAdam:
+      case StepRule::kPartialRowWiseAdam:
+      case StepRule::kLamb:
+        break;
     }
+    TORCH_INTERNAL_ASSERT(false, "no catch-up by rule '", ops::to_string(rule_), "'");
   }
 
   // A factor as the steps themselves have it: of one that is near to 1, the error of its rounding
@@ -214,20 +220,22 @@ auto catch_up_of(const ElemStepLoops& loops) {
 }
 
 template <typename IndexT>
-void catch_up(const char* op, const ops::StepTarget& target, StepRule rule,
-              const std::vector<StepNumbers>& history, std::int64_t last_step, const IndexT* rows,
-              std::int64_t size) {
-  StepTable table = step_table(target, rule);
+void catch_up(const ops::RowCatchUpCall& call, const std::vector<StepNumbers>& history,
+              const IndexT* rows, std::int64_t size) {
+  const ops::StepTarget& target = call.target;
+  const std::int64_t last_step = call.last_step;
+  StepTable table = step_table(target, call.rule);
   const std::int64_t smallest = smallest_step(table.row_steps, rows, size);
   if (size == 0 || smallest >= last_step) {
     return;
   }
-  TORCH_CHECK_VALUE(history.front().step <= smallest + 1, op, ": history must begin with step ",
-                    smallest + 1, ", the first that a row has missed, got ", history.front().step);
-  const StepTables tables(rule, history, smallest + 1, last_step, target);
+  TORCH_CHECK_VALUE(history.front().step <= smallest + 1, call.kOp,
+                    ": history must begin with step ", smallest + 1,
+                    ", the first that a row has missed, got ", history.front().step);
+  const StepTables tables(call.rule, history, smallest + 1, last_step, target);
   const at::ScalarType type = target.weight.scalar_type();
   CatchUpArgs args{.table = table,
-                   .rule = rule,
+                   .rule = call.rule,
                    .how = table.dim == 0 ? CatchUp::kNothing : tables.how(),
                    .first_step = smallest + 1,
                    .last_step = last_step,
@@ -257,30 +265,24 @@ void catch_up(const char* op, const ops::StepTarget& target, StepRule rule,
                  });
 }
 
-void catch_up_rows(const at::Tensor& weight, at::TensorList state, const at::Tensor& row_steps,
-                   const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
-                   const std::optional<at::Tensor>& indices, std::string_view rule_name,
-                   const at::Tensor& history, std::int64_t last_step) {
-  constexpr const char* kOp = "rowlane::row_catch_up_";
-  const ops::StepTarget target =
-      ops::step_target(weight, state, row_steps, /*counts_rows=*/false, master, seed);
-  const StepRule rule = ops::parse_rule(kOp, rule_name);
-  ops::check_row_catch_up(kOp, target, indices, rule, history, last_step);
-  const std::vector<StepNumbers> lines = ops::parse_history(kOp, history);
-  if (!indices) {
-    catch_up<std::int64_t>(kOp, target, rule, lines, last_step, nullptr, weight.size(0));
+void catch_up_rows(const ops::RowCatchUpCall& call) {
+  const std::vector<StepNumbers> lines = call.lines();
+  const std::int64_t num_rows = call.target.weight.size(0);
+  if (!call.indices) {
+    catch_up<std::int64_t>(call, lines, nullptr, num_rows);
     return;
   }
-  const at::Tensor index_list = indices->contiguous();
+  const at::Tensor index_list = call.indices->contiguous();
   dispatch_index(index_list, [&]<typename IndexT>() {
-    check_indices<IndexT>(kOp, index_list, weight.size(0));
-    catch_up<IndexT>(kOp, target, rule, lines, last_step, index_list.const_data_ptr<IndexT>(),
-                     index_list.numel());
+    check_indices<IndexT>(call.kOp, index_list, num_rows);
+    catch_up<IndexT>(call, lines, index_list.const_data_ptr<IndexT>(), index_list.numel());
   });
 }
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(rowlane, CPU, m) { m.impl("row_catch_up_", &catch_up_rows); }
+TORCH_LIBRARY_IMPL(rowlane, CPU, m) {
+  m.impl("row_catch_up_", &ops::StepKernel<ops::RowCatchUpCall, &catch_up_rows>::run);
+}
 
 }  // namespace rowlane::cpu

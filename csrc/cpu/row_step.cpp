@@ -60,26 +60,19 @@ void step_rows(const StepArgs& args, const at::Tensor& rows, const at::Tensor& v
                  });
 }
 
-void step_by_rows(const at::Tensor& weight, at::TensorList state,
-                  const std::optional<at::Tensor>& row_steps, bool counts_rows,
-                  const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
-                  const at::Tensor& rows, const at::Tensor& values, std::string_view rule_name,
-                  at::ArrayRef<double> number_list) {
-  constexpr const char* kOp = "rowlane::row_step_";
-  const ops::StepTarget target =
-      ops::step_target(weight, state, row_steps, counts_rows, master, seed);
-  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
-  const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
-  ops::check_row_step(kOp, target, rows, values, rule, numbers);
-  const at::Tensor row_list = rows.contiguous();
-  check_rows_differ(kOp, row_list, weight.size(0));
-  if (values.numel() > 0) {
-    step_rows({.table = step_table(target, rule),
-               .rule = rule,
-               .numbers = numbers,
-               .counts_rows = counts_rows,
-               .divides_by_count = false},
-              row_list, values.contiguous());
+StepArgs step_args(const ops::StepCall& call) {
+  return {.table = step_table(call.target, call.rule),
+          .rule = call.rule,
+          .numbers = call.numbers,
+          .counts_rows = call.target.counts_rows,
+          .divides_by_count = false};
+}
+
+void step_by_rows(const ops::RowStepCall& call) {
+  const at::Tensor row_list = call.rows.contiguous();
+  check_rows_differ(call.kOp, row_list, call.target.weight.size(0));
+  if (call.values.numel() > 0) {
+    step_rows(step_args(call), row_list, call.values.contiguous());
   }
 }
 
@@ -91,42 +84,29 @@ bool is_scattered(const GradRows& grads, std::int64_t num_rows, std::int64_t num
          select_scatter_shares(num_rows, num_indices, grads) > 0;
 }
 
-void step_by_look_ups(const at::Tensor& weight, at::TensorList state,
-                      const std::optional<at::Tensor>& row_steps, bool counts_rows,
-                      const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
-                      const at::Tensor& grad_output, const at::Tensor& indices,
-                      std::string_view rule_name, at::ArrayRef<double> number_list,
-                      std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq) {
-  constexpr const char* kOp = "rowlane::embedding_step_";
-  const ops::StepTarget target =
-      ops::step_target(weight, state, row_steps, counts_rows, master, seed);
-  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
-  const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
-  ops::check_embedding_step(kOp, target, grad_output, indices, rule, numbers, padding_idx);
-  const at::Tensor index_list = indices.contiguous();
-  const std::int64_t num_rows = weight.size(0);
-  if (grad_output.numel() == 0) {
-    dispatch_index(index_list,
-                   [&]<typename IndexT>() { check_indices<IndexT>(kOp, index_list, num_rows); });
+void step_by_look_ups(const ops::EmbeddingStepCall& call) {
+  const at::Tensor index_list = call.indices.contiguous();
+  const std::int64_t num_rows = call.target.weight.size(0);
+  const std::int64_t padding_row = call.padding_idx.value_or(-1);
+  if (call.grad_output.numel() == 0) {
+    dispatch_index(index_list, [&]<typename IndexT>() {
+      check_indices<IndexT>(call.kOp, index_list, num_rows);
+    });
     return;
   }
-  const GradRows grads = grad_rows(grad_output);
-  StepArgs args{.table = step_table(target, rule),
-                .rule = rule,
-                .numbers = numbers,
-                .counts_rows = counts_rows,
-                .divides_by_count = false};
-  if (!scale_grad_by_freq && is_scattered(grads, num_rows, index_list.numel())) {
-    const auto [rows, sums] = row_gradient(kOp, grad_output, index_list, num_rows,
-                                           padding_idx.value_or(-1), /*scale_by_count=*/false);
+  const GradRows grads = grad_rows(call.grad_output);
+  StepArgs args = step_args(call);
+  if (!call.scale_grad_by_freq && is_scattered(grads, num_rows, index_list.numel())) {
+    const auto [rows, sums] = row_gradient(call.kOp, call.grad_output, index_list, num_rows,
+                                           padding_row, /*scale_by_count=*/false);
     if (sums.numel() > 0) {
       step_rows(args, rows, sums);
     }
     return;
   }
-  const SortedIndices sorted(kOp, index_list, num_rows, padding_idx.value_or(-1));
+  const SortedIndices sorted(call.kOp, index_list, num_rows, padding_row);
   if (sorted.size() > 0) {
-    args.divides_by_count = scale_grad_by_freq;
+    args.divides_by_count = call.scale_grad_by_freq;
     sorted_row_steps(sorted, grads, args);
   }
 }
@@ -134,8 +114,8 @@ void step_by_look_ups(const at::Tensor& weight, at::TensorList state,
 }  // namespace
 
 TORCH_LIBRARY_IMPL(rowlane, CPU, m) {
-  m.impl("row_step_", &step_by_rows);
-  m.impl("embedding_step_", &step_by_look_ups);
+  m.impl("row_step_", &ops::StepKernel<ops::RowStepCall, &step_by_rows>::run);
+  m.impl("embedding_step_", &ops::StepKernel<ops::EmbeddingStepCall, &step_by_look_ups>::run);
 }
 
 }  // namespace rowlane::cpu

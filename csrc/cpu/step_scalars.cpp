@@ -9,15 +9,16 @@ namespace rowlane::cpu {
 template <typename Accum>
 StepScalars<Accum> step_scalars(ops::StepRule rule, const ops::StepNumbers& numbers,
                                 std::int64_t step) {
+  using kernels::DecayKind;
   using ops::StepRule;
+  const ops::RuleTraits& traits = ops::rule_traits(rule);
   const auto t = static_cast<double>(step);
-  const bool has_moments = rule == StepRule::kAdam || rule == StepRule::kSparseAdam ||
-                           rule == StepRule::kPartialRowWiseAdam || rule == StepRule::kLamb;
-  const double bias1 = has_moments ? 1 - std::pow(numbers.beta1, t) : 1;
-  const double root2 = has_moments ? std::sqrt(1 - std::pow(numbers.beta2, t)) : 1;
-  const bool is_decoupled = numbers.is_decoupled && rule != StepRule::kLamb;
+  const double bias1 = traits.has_moments ? 1 - std::pow(numbers.beta1, t) : 1;
+  const double root2 = traits.has_moments ? std::sqrt(1 - std::pow(numbers.beta2, t)) : 1;
+  const bool is_decoupled = numbers.is_decoupled && traits.decay == DecayKind::kOfGradient;
   const double decay = is_decoupled ? 1 - numbers.lr * numbers.weight_decay : 1;
-  const double weight_decay = is_decoupled ? 0 : numbers.weight_decay;
+  const double weight_decay =
+      is_decoupled || traits.decay == DecayKind::kNone ? 0 : numbers.weight_decay;
   return {.lr = static_cast<Accum>(numbers.lr),
           .weight_decay = static_cast<Accum>(weight_decay),
           .decay = static_cast<Accum>(decay),
@@ -30,7 +31,7 @@ StepScalars<Accum> step_scalars(ops::StepRule rule, const ops::StepNumbers& numb
               static_cast<Accum>(numbers.lr * (rule == StepRule::kSparseAdam ? root2 : 1) / bias1),
           .bias_correction = static_cast<Accum>(bias1),
           .bias_root = static_cast<Accum>(root2),
-          .has_weight_decay = weight_decay != 0 && rule != StepRule::kLamb,
+          .has_weight_decay = weight_decay != 0 && traits.decay == DecayKind::kOfGradient,
           .has_decay = decay != 1,
           .is_nesterov = numbers.is_nesterov,
           .is_first = step == 1};

@@ -14,8 +14,7 @@ inline StepTable step_table(const ops::StepTarget& target, ops::StepRule rule) {
       .master = target.master.defined() ? target.master.mutable_data_ptr<float>() : nullptr,
       .state = {},
       .num_states = static_cast<int>(target.state.size()),
-      .last_is_per_row =
-          rule == ops::StepRule::kRowWiseAdagrad || rule == ops::StepRule::kPartialRowWiseAdam,
+      .last_is_per_row = ops::rule_traits(rule).row_states > 0,
       .state_is_wide = target.state.empty() || type == at::kDouble ||
                        target.state[0].scalar_type() == at::kFloat,
       .row_steps =

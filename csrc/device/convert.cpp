@@ -11,8 +11,14 @@ void check_status(std::string_view op, const kernels::Status& status) {
 }
 
 kernels::IndexType index_type(const at::Tensor& indices) {
-  return indices.scalar_type() == at::kInt ? kernels::IndexType::kInt32
-                                           : kernels::IndexType::kInt64;
+  switch (indices.scalar_type()) {
+    case at::kInt:
+      return kernels::IndexType::kInt32;
+    case at::kLong:
+      return kernels::IndexType::kInt64;
+    default:
+      TORCH_INTERNAL_ASSERT(false, "no indices of ", indices.scalar_type());
+  }
 }
 
 kernels::ElemType elem_type(const at::Tensor& tensor) {
@@ -23,8 +29,10 @@ kernels::ElemType elem_type(const at::Tensor& tensor) {
       return kernels::ElemType::kFloat64;
     case at::kHalf:
       return kernels::ElemType::kFloat16;
-    default:
+    case at::kBFloat16:
       return kernels::ElemType::kBFloat16;
+    default:
+      TORCH_INTERNAL_ASSERT(false, "no arithmetic on ", tensor.scalar_type());
   }
 }
 

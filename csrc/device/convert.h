@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "cuda/status.h"
+#include "cuda/simt/status.h"
 #include "cuda/types.h"
 
 namespace rowlane::device {

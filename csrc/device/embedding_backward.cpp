@@ -39,9 +39,9 @@ BackwardRequest backward_request(std::string_view op, BackwardAlgorithm algorith
     case BackwardAlgorithm::kSmall:
       return BackwardRequest::kSmall;
     case BackwardAlgorithm::kAuto:
-      break;
+      return BackwardRequest::kAuto;
   }
-  return BackwardRequest::kAuto;
+  TORCH_INTERNAL_ASSERT(false, op, ": not an algorithm: ", static_cast<int>(algorithm));
 }
 
 // The arguments of a backward.
@@ -72,7 +72,7 @@ void run(const Call& call, BackwardRequest request, const Result& result) {
       .dim = grad.size(-1),
       .num_indices = index_list.numel(),
       .padding_row = call.padding_idx.value_or(-1),
-      .grad_row_stride = grad_row_stride,
+      .source = {.grad_output = grad.const_data_ptr(), .row_stride = grad_row_stride},
       .address_bits = address_bits(grad) | address_bits(result.rows_out),
       .target = call.target,
       .scale_by_count = call.scale_grad_by_freq,
@@ -85,7 +85,6 @@ void run(const Call& call, BackwardRequest request, const Result& result) {
   check_status(call.op, kernels::plan_backward_workspace(problem, policy, &plan));
   const at::Tensor workspace = make_workspace(plan.total_bytes, grad);
   kernels::BackwardArgs args{.problem = problem,
-                             .grad_output = grad.const_data_ptr(),
                              .indices = index_list.const_data_ptr(),
                              .rows_out = result.rows_out.mutable_data_ptr(),
                              .workspace = workspace.mutable_data_ptr(),

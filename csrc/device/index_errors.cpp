@@ -75,8 +75,12 @@ class IndexReports {
     *entry.report = {};
     const std::string others =
         found.num_bad > 1 ? c10::str(", and so are ", found.num_bad - 1, " more") : "";
+    const std::string table = found.table > 0 ? c10::str(" of table ", found.table) : "";
+    const std::string from =
+        found.first_row > 0 ? c10::str(" here, from row ", found.first_row, " on") : "";
     TORCH_CHECK_INDEX(false, entry.op, ": index ", found.index, " at position ", found.position,
-                      " is out of range: the table has ", found.num_rows, " rows", others);
+                      table, " is out of range: the table has ", found.num_rows, " rows", from,
+                      others);
   }
 
   std::mutex mutex_;

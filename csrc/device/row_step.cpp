@@ -20,8 +20,8 @@
 namespace rowlane::device {
 namespace {
 
-kernels::RowStep make_step(const ops::StepTarget& target, ops::StepRule rule,
-                           const ops::StepNumbers& numbers) {
+kernels::RowStep make_step(const ops::StepCall& call) {
+  const ops::StepTarget& target = call.target;
   kernels::RowStep step{.target = {.weight = target.weight.mutable_data_ptr(),
                                    .num_rows = target.weight.size(0),
                                    .dim = target.weight.size(1),
@@ -32,8 +32,8 @@ kernels::RowStep make_step(const ops::StepTarget& target, ops::StepRule rule,
                                    .counts_rows = target.counts_rows,
                                    .rounds_at_random = target.seed.has_value(),
                                    .seed = static_cast<std::uint64_t>(target.seed.value_or(0))},
-                        .rule = rule,
-                        .numbers = numbers};
+                        .rule = call.rule,
+                        .numbers = call.numbers};
   for (std::size_t s = 0; s < target.state.size(); ++s) {
     step.target.states[s] = target.state[s].mutable_data_ptr();
   }
@@ -46,114 +46,90 @@ kernels::RowStep make_step(const ops::StepTarget& target, ops::StepRule rule,
   return step;
 }
 
-void row_step(const at::Tensor& weight, at::TensorList state,
-              const std::optional<at::Tensor>& row_steps, bool counts_rows,
-              const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
-              const at::Tensor& rows, const at::Tensor& values, std::string_view rule_name,
-              at::ArrayRef<double> number_list) {
-  constexpr const char* kOp = "rowlane::row_step_";
-  const ops::StepTarget target =
-      ops::step_target(weight, state, row_steps, counts_rows, master, seed);
-  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
-  const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
-  ops::check_row_step(kOp, target, rows, values, rule, numbers);
-  const c10::DeviceGuard guard(weight.device());
-  const IndexCheck check(kOp, weight.device());
-  const at::Tensor row_list = rows.contiguous();
-  const at::Tensor value_list = values.contiguous();
-  check_status(kOp, kernels::row_step({.step = make_step(target, rule, numbers),
-                                       .rows = row_list.const_data_ptr<std::int64_t>(),
-                                       .values = value_list.const_data_ptr(),
-                                       .max_slots = row_list.numel(),
-                                       .report = check.report()},
-                                      current_stream(weight.device())));
+void row_step(const ops::RowStepCall& call) {
+  const c10::Device device = call.target.weight.device();
+  const c10::DeviceGuard guard(device);
+  const IndexCheck check(call.kOp, device);
+  const at::Tensor row_list = call.rows.contiguous();
+  const at::Tensor value_list = call.values.contiguous();
+  check_status(call.kOp, kernels::row_step({.step = make_step(call),
+                                            .rows = row_list.const_data_ptr<std::int64_t>(),
+                                            .values = value_list.const_data_ptr(),
+                                            .max_slots = row_list.numel(),
+                                            .report = check.report()},
+                                           current_stream(device)));
   check.finish();
 }
 
-void embedding_step(const at::Tensor& weight, at::TensorList state,
-                    const std::optional<at::Tensor>& row_steps, bool counts_rows,
-                    const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
-                    const at::Tensor& grad_output, const at::Tensor& indices,
-                    std::string_view rule_name, at::ArrayRef<double> number_list,
-                    std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq) {
-  constexpr const char* kOp = "rowlane::embedding_step_";
-  const ops::StepTarget target =
-      ops::step_target(weight, state, row_steps, counts_rows, master, seed);
-  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
-  const ops::StepNumbers numbers = ops::parse_numbers(kOp, number_list);
-  ops::check_embedding_step(kOp, target, grad_output, indices, rule, numbers, padding_idx);
-  const kernels::RowStep step = make_step(target, rule, numbers);
-  const c10::DeviceGuard guard(weight.device());
-  const IndexCheck check(kOp, weight.device());
+void embedding_step(const ops::EmbeddingStepCall& call) {
+  const at::Tensor& weight = call.target.weight;
+  const c10::Device device = weight.device();
+  const kernels::RowStep step = make_step(call);
+  const c10::DeviceGuard guard(device);
+  const IndexCheck check(call.kOp, device);
   const auto [grad, grad_row_stride, repeats] =
-      ops::grad_rows(grad_output, /*keeps_repeats=*/false);
-  const at::Tensor index_list = indices.contiguous();
+      ops::grad_rows(call.grad_output, /*keeps_repeats=*/false);
+  const at::Tensor index_list = call.indices.contiguous();
   const kernels::BackwardProblem problem{.num_rows = weight.size(0),
                                          .dim = weight.size(1),
                                          .num_indices = index_list.numel(),
-                                         .padding_row = padding_idx.value_or(-1),
-                                         .grad_row_stride = grad_row_stride,
+                                         .padding_row = call.padding_idx.value_or(-1),
+                                         .source = {.grad_output = grad.const_data_ptr(),
+                                                    .row_stride = grad_row_stride},
                                          .address_bits = address_bits(grad),
-                                         .scale_by_count = scale_grad_by_freq,
+                                         .scale_by_count = call.scale_grad_by_freq,
                                          .elem_type = elem_type(weight),
                                          .index_type = index_type(index_list)};
   kernels::BackwardStepPlan plan;
-  check_status(kOp, kernels::plan_backward_step(problem, step, &plan, tuning(weight.device())));
+  check_status(call.kOp, kernels::plan_backward_step(problem, step, &plan, tuning(device)));
   const at::Tensor workspace = make_workspace(plan.total_bytes, weight);
-  check_status(kOp, kernels::backward_step({.step = step,
-                                            .grad_output = grad.const_data_ptr(),
-                                            .indices = index_list.const_data_ptr(),
-                                            .workspace = workspace.mutable_data_ptr(),
-                                            .report = check.report()},
-                                           plan, current_stream(weight.device())));
+  check_status(call.kOp, kernels::backward_step({.step = step,
+                                                 .indices = index_list.const_data_ptr(),
+                                                 .workspace = workspace.mutable_data_ptr(),
+                                                 .report = check.report()},
+                                                plan, current_stream(device)));
   check.finish();
 }
 
-void row_catch_up(const at::Tensor& weight, at::TensorList state, const at::Tensor& row_steps,
-                  const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed,
-                  const std::optional<at::Tensor>& indices, std::string_view rule_name,
-                  const at::Tensor& history, std::int64_t last_step) {
-  constexpr const char* kOp = "rowlane::row_catch_up_";
-  const ops::StepTarget target =
-      ops::step_target(weight, state, row_steps, /*counts_rows=*/false, master, seed);
-  const ops::StepRule rule = ops::parse_rule(kOp, rule_name);
-  ops::check_row_catch_up(kOp, target, indices, rule, history, last_step);
-  const std::vector<ops::StepNumbers> numbers = ops::parse_history(kOp, history);
-  const c10::DeviceGuard guard(weight.device());
-  const IndexCheck check(kOp, weight.device());
+void row_catch_up(const ops::RowCatchUpCall& call) {
+  const at::Tensor& weight = call.target.weight;
+  const c10::Device device = weight.device();
+  const std::vector<ops::StepNumbers> numbers = call.lines();
+  const c10::DeviceGuard guard(device);
+  const IndexCheck check(call.kOp, device);
   kernels::RowCatchUpArgs args{
-      .step = make_step(target, rule, {}), .last_step = last_step, .report = check.report()};
+      .step = make_step(call), .last_step = call.last_step, .report = check.report()};
   at::Tensor index_list;
-  if (indices) {
-    index_list = indices->contiguous();
+  if (call.indices) {
+    index_list = call.indices->contiguous();
     args.indices = index_list.const_data_ptr();
     args.index_type = index_type(index_list);
     args.num_indices = index_list.numel();
   }
   const std::vector<kernels::CatchUpLine> lines =
-      kernels::catch_up_lines(args.step, numbers, last_step);
+      kernels::catch_up_lines(args.step, numbers, call.last_step);
   const auto line_bytes = static_cast<std::int64_t>(lines.size() * sizeof(kernels::CatchUpLine));
   // From pinned memory the copy waits for nothing; torch keeps the memory until it is done.
   const at::Tensor host_lines =
       at::empty({line_bytes}, at::TensorOptions().dtype(at::kByte).pinned_memory(kPinned));
   std::memcpy(host_lines.mutable_data_ptr(), lines.data(), static_cast<std::size_t>(line_bytes));
-  const at::Tensor device_lines = host_lines.to(weight.device(), at::kByte, /*non_blocking=*/true);
+  const at::Tensor device_lines = host_lines.to(device, at::kByte, /*non_blocking=*/true);
   args.lines = static_cast<const kernels::CatchUpLine*>(device_lines.const_data_ptr());
   args.num_lines = static_cast<std::int64_t>(lines.size());
   std::int64_t workspace_bytes = 0;
-  check_status(kOp, kernels::row_catch_up_workspace_bytes(args, &workspace_bytes));
+  check_status(call.kOp, kernels::row_catch_up_workspace_bytes(args, &workspace_bytes));
   const at::Tensor workspace = make_workspace(workspace_bytes, weight);
   args.workspace = workspace.mutable_data_ptr();
-  check_status(kOp, kernels::row_catch_up(args, current_stream(weight.device())));
+  check_status(call.kOp, kernels::row_catch_up(args, current_stream(device)));
   check.finish();
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(rowlane, ROWLANE_DEVICE_KEY, m) {
-  m.impl("row_step_", &row_step);
-  m.impl("row_catch_up_", &row_catch_up);
-  m.impl("embedding_step_", &embedding_step);
+  m.impl("row_step_", &ops::StepKernel<ops::RowStepCall, &row_step>::run);
+  m.impl("row_catch_up_", &ops::StepKernel<ops::RowCatchUpCall, &row_catch_up>::run);
+  m.impl("embedding_step_", &ops::StepKernel<ops::EmbeddingStepCall, &embedding_step>::run);
 }
 
 }  // namespace rowlane::device

@@ -21,13 +21,6 @@ void check_indices(std::string_view op, const at::Tensor& indices) {
                    ": indices must be int32 or int64, got ", indices.scalar_type());
 }
 
-void check_summable(std::string_view op, std::string_view name, const at::Tensor& tensor) {
-  const at::ScalarType type = tensor.scalar_type();
-  TORCH_CHECK_TYPE(
-      type == at::kFloat || type == at::kDouble || type == at::kHalf || type == at::kBFloat16, op,
-      ": ", name, " must be float32, float64, float16 or bfloat16, got ", type);
-}
-
 void check_same_device(std::string_view op, std::string_view name, const at::Tensor& tensor,
                        const at::Tensor& indices) {
   TORCH_CHECK(tensor.device() == indices.device(), op, ": ", name,
@@ -53,6 +46,13 @@ void check_table(std::string_view op, const at::Tensor& weight) {
   TORCH_CHECK(weight.dim() == 2, op,
               ": weight must be 2-D [num_embeddings, embedding_dim], got shape ",
               weight.sym_sizes());
+}
+
+void check_summable(std::string_view op, std::string_view name, const at::Tensor& tensor) {
+  const at::ScalarType type = tensor.scalar_type();
+  TORCH_CHECK_TYPE(
+      type == at::kHalf || type == at::kBFloat16 || type == at::kFloat || type == at::kDouble, op,
+      ": ", name, " must be half, bfloat16, float or double, got ", type);
 }
 
 void check_embedding(const at::Tensor& weight, const at::Tensor& indices, bool sparse,

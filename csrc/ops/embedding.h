@@ -41,6 +41,7 @@ void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, doubl
 // Ranks, dtypes, devices and options: what is known even of tensors without data. `op` begins the
 // messages.
 void check_table(std::string_view op, const at::Tensor& weight);
+void check_summable(std::string_view op, std::string_view name, const at::Tensor& tensor);
 void check_embedding(const at::Tensor& weight, const at::Tensor& indices, bool sparse,
                      bool row_gradient, std::string_view algorithm);
 void check_gradient(std::string_view op, const at::Tensor& grad_output, const at::Tensor& indices,
@@ -48,11 +49,11 @@ void check_gradient(std::string_view op, const at::Tensor& grad_output, const at
 void check_renorm(std::string_view op, const at::Tensor& weight, const at::Tensor& indices,
                   double max_norm, double norm_type);
 
-// num_embeddings must not be negative, and padding_idx must be one of so many rows.
+// num_embeddings must not be negative, and padding_idx must be one of its rows.
 void check_rows(std::string_view op, std::int64_t num_embeddings,
                 std::optional<std::int64_t> padding_idx);
 
-// The two above, of a gradient of so many rows.
+// The two above, for a gradient of num_embeddings rows.
 void check_backward(std::string_view op, const at::Tensor& grad_output, const at::Tensor& indices,
                     std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx,
                     std::string_view algorithm);

@@ -1,57 +1,42 @@
 #include "csrc/ops/row_step.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
-
-#include <array>
+#include <string>
 #include <utility>
 
+#include "csrc/ops/dispatch.h"
 #include "csrc/ops/embedding.h"
 
 namespace rowlane::ops {
 namespace {
 
-constexpr std::array<std::pair<StepRule, std::string_view>, 7> kRules{{
-    {StepRule::kSgd, "sgd"},
-    {StepRule::kAdagrad, "adagrad"},
-    {StepRule::kRowWiseAdagrad, "rowwise_adagrad"},
-    {StepRule::kAdam, "adam"},
-    {StepRule::kSparseAdam, "sparse_adam"},
-    {StepRule::kPartialRowWiseAdam, "partial_rowwise_adam"},
-    {StepRule::kLamb, "lamb"},
-}};
-
-template <typename Signature>
-c10::TypedOperatorHandle<Signature> find_op(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
-
 std::optional<at::Tensor> optional_of(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
 }
 
-// How many tensors the rule keeps, and whether the last has a number per row.
-struct StateShape {
-  std::size_t size;
-  bool last_is_per_row = false;
-};
+// How many tensors the rule keeps.
+std::size_t num_states(StepRule rule, const StepNumbers& numbers, std::size_t given) {
+  const RuleTraits& traits = rule_traits(rule);
+  const auto least = static_cast<std::size_t>(traits.element_states + traits.row_states);
+  const auto most = least + static_cast<std::size_t>(traits.extra_states);
+  const bool has_extra = rule == StepRule::kSgd ? numbers.beta1 != 0 : given == most;
+  return has_extra ? most : least;
+}
 
-StateShape state_shape(StepRule rule, const StepNumbers& numbers, std::size_t given) {
-  switch (rule) {
-    case StepRule::kSgd:
-      return {numbers.beta1 != 0 ? 1U : 0U};
-    case StepRule::kAdagrad:
-      return {1};
-    case StepRule::kRowWiseAdagrad:
-      return {1, true};
-    case StepRule::kAdam:
-      return {given == 3 ? 3U : 2U};
-    case StepRule::kSparseAdam:
-    case StepRule::kLamb:
-      return {2};
-    case StepRule::kPartialRowWiseAdam:
-      return {2, true};
+// The names of the rules that are wanted, as a sentence lists them.
+template <typename Predicate>
+std::string rule_names(const Predicate& is_wanted) {
+  std::vector<std::string_view> names;
+  for (const RuleTraits& traits : kernels::kRules) {
+    if (is_wanted(traits)) {
+      names.push_back(traits.name);
+    }
   }
-  return {0};
+  std::string list;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    list += i == 0 ? "" : i + 1 == names.size() ? " or " : ", ";
+    list += names[i];
+  }
+  return list;
 }
 
 void check_companion(std::string_view op, std::string_view name, const at::Tensor& tensor,
@@ -63,27 +48,14 @@ void check_companion(std::string_view op, std::string_view name, const at::Tenso
               weight.device(), ", got ", tensor.device());
 }
 
-}  // namespace
-
-std::string_view to_string(StepRule rule) {
-  for (const auto& [known, name] : kRules) {
-    if (known == rule) {
-      return name;
-    }
-  }
-  return "?";
-}
-
 StepRule parse_rule(std::string_view op, std::string_view rule) {
-  for (const auto& [known, name] : kRules) {
-    if (name == rule) {
-      return known;
+  for (const RuleTraits& traits : kernels::kRules) {
+    if (traits.name == rule) {
+      return traits.rule;
     }
   }
-  TORCH_CHECK_VALUE(false, op,
-                    ": rule must be sgd, adagrad, rowwise_adagrad, adam, sparse_adam, "
-                    "partial_rowwise_adam or lamb, got '",
-                    rule, "'");
+  TORCH_CHECK_VALUE(false, op, ": rule must be ", rule_names([](const auto&) { return true; }),
+                    ", got '", rule, "'");
 }
 
 StepNumbers parse_numbers(std::string_view op, at::ArrayRef<double> numbers) {
@@ -106,17 +78,16 @@ void check_target(std::string_view op, const StepTarget& target, StepRule rule,
   TORCH_CHECK(weight.dim() == 2, op,
               ": weight must be 2-D [num_embeddings, embedding_dim], got shape ", weight.sizes());
   const at::ScalarType type = weight.scalar_type();
-  TORCH_CHECK_TYPE(
-      type == at::kFloat || type == at::kDouble || type == at::kHalf || type == at::kBFloat16, op,
-      ": weight must be float, double, half or bfloat16, got ", type);
+  check_summable(op, "weight", weight);
   TORCH_CHECK(weight.is_contiguous(), op, ": weight must be contiguous");
-  const StateShape shape = state_shape(rule, numbers, target.state.size());
-  TORCH_CHECK_VALUE(target.state.size() == shape.size, op, ": rule '", to_string(rule), "' keeps ",
-                    shape.size, " tensors, got ", target.state.size());
-  for (std::size_t i = 0; i < shape.size; ++i) {
+  const RuleTraits& traits = rule_traits(rule);
+  const std::size_t size = num_states(rule, numbers, target.state.size());
+  TORCH_CHECK_VALUE(target.state.size() == size, op, ": rule '", traits.name, "' keeps ", size,
+                    " tensors, got ", target.state.size());
+  for (std::size_t i = 0; i < size; ++i) {
     const at::Tensor& state = target.state[i];
     const std::string name = "state[" + std::to_string(i) + "]";
-    const bool is_per_row = shape.last_is_per_row && i + 1 == shape.size;
+    const bool is_per_row = i + static_cast<std::size_t>(traits.row_states) >= size;
     check_companion(op, name, state, weight,
                     is_per_row ? weight.sizes().slice(0, 1) : weight.sizes());
     const at::ScalarType accum_type = type == at::kDouble ? at::kDouble : at::kFloat;
@@ -151,9 +122,8 @@ void check_target(std::string_view op, const StepTarget& target, StepRule rule,
   TORCH_CHECK_VALUE(numbers.step >= 1, op, ": step counts from 1, got ", numbers.step);
 }
 
-StepTarget step_target(const at::Tensor& weight, at::TensorList state,
-                       const std::optional<at::Tensor>& row_steps, bool counts_rows,
-                       const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed) {
+StepTarget step_target(const at::Tensor& weight, at::TensorList state, OptionalTensor row_steps,
+                       bool counts_rows, OptionalTensor master, OptionalInt seed) {
   return {.weight = weight,
           .state = state.vec(),
           .row_steps = row_steps.value_or(at::Tensor()),
@@ -162,70 +132,93 @@ StepTarget step_target(const at::Tensor& weight, at::TensorList state,
           .seed = seed};
 }
 
-void check_row_step(std::string_view op, const StepTarget& target, const at::Tensor& rows,
-                    const at::Tensor& values, StepRule rule, const StepNumbers& numbers) {
-  check_target(op, target, rule, numbers);
-  TORCH_CHECK_TYPE(rows.scalar_type() == at::kLong, op, ": rows must be int64, got ",
+}  // namespace
+
+RowStepCall::RowStepCall(const at::Tensor& weight, at::TensorList state, OptionalTensor row_steps,
+                         bool counts_rows, OptionalTensor master, OptionalInt seed,
+                         const at::Tensor& row_list, const at::Tensor& value_list,
+                         std::string_view rule_name, at::ArrayRef<double> number_list)
+    : StepCall{step_target(weight, state, row_steps, counts_rows, master, seed),
+               parse_rule(kOp, rule_name), parse_numbers(kOp, number_list)},
+      rows(row_list),
+      values(value_list) {
+  check_target(kOp, target, rule, numbers);
+  TORCH_CHECK_TYPE(rows.scalar_type() == at::kLong, kOp, ": rows must be int64, got ",
                    rows.scalar_type());
-  TORCH_CHECK(rows.dim() == 1, op, ": rows must be 1-D, got shape ", rows.sizes());
-  TORCH_CHECK_TYPE(values.scalar_type() == target.weight.scalar_type(), op,
+  TORCH_CHECK(rows.dim() == 1, kOp, ": rows must be 1-D, got shape ", rows.sizes());
+  TORCH_CHECK_TYPE(values.scalar_type() == target.weight.scalar_type(), kOp,
                    ": values must be of weight's dtype, ", target.weight.scalar_type(), ", got ",
                    values.scalar_type());
   TORCH_CHECK(values.dim() == 2 && values.size(0) == rows.size(0) &&
                   values.size(1) == target.weight.size(1),
-              op, ": values must have shape [", rows.size(0), ", ", target.weight.size(1),
+              kOp, ": values must have shape [", rows.size(0), ", ", target.weight.size(1),
               "], got ", values.sizes());
   for (const auto& [name, tensor] : {std::pair("rows", rows), std::pair("values", values)}) {
-    TORCH_CHECK(tensor.device() == target.weight.device(), op, ": ", name,
+    TORCH_CHECK(tensor.device() == target.weight.device(), kOp, ": ", name,
                 " must be on weight's device, ", target.weight.device(), ", got ", tensor.device());
   }
 }
 
-void check_embedding_step(std::string_view op, const StepTarget& target,
-                          const at::Tensor& grad_output, const at::Tensor& indices, StepRule rule,
-                          const StepNumbers& numbers, std::optional<std::int64_t> padding_idx) {
-  check_target(op, target, rule, numbers);
-  check_gradient(op, grad_output, indices, "auto");
-  check_rows(op, target.weight.size(0), padding_idx);
-  TORCH_CHECK_TYPE(grad_output.scalar_type() == target.weight.scalar_type(), op,
+EmbeddingStepCall::EmbeddingStepCall(const at::Tensor& weight, at::TensorList state,
+                                     OptionalTensor row_steps, bool counts_rows,
+                                     OptionalTensor master, OptionalInt seed,
+                                     const at::Tensor& grad, const at::Tensor& index_list,
+                                     std::string_view rule_name, at::ArrayRef<double> number_list,
+                                     OptionalInt padding_row, bool scales_by_freq)
+    : StepCall{step_target(weight, state, row_steps, counts_rows, master, seed),
+               parse_rule(kOp, rule_name), parse_numbers(kOp, number_list)},
+      grad_output(grad),
+      indices(index_list),
+      padding_idx(padding_row),
+      scale_grad_by_freq(scales_by_freq) {
+  check_target(kOp, target, rule, numbers);
+  check_gradient(kOp, grad_output, indices, "auto");
+  check_rows(kOp, target.weight.size(0), padding_idx);
+  TORCH_CHECK_TYPE(grad_output.scalar_type() == target.weight.scalar_type(), kOp,
                    ": grad_output must be of weight's dtype, ", target.weight.scalar_type(),
                    ", got ", grad_output.scalar_type());
-  TORCH_CHECK(grad_output.size(-1) == target.weight.size(1), op,
+  TORCH_CHECK(grad_output.size(-1) == target.weight.size(1), kOp,
               ": the last dim of grad_output must be weight's, ", target.weight.size(1), ", got ",
               grad_output.size(-1));
-  TORCH_CHECK(indices.device() == target.weight.device(), op,
+  TORCH_CHECK(indices.device() == target.weight.device(), kOp,
               ": indices must be on weight's device, ", target.weight.device(), ", got ",
               indices.device());
 }
 
-void check_row_catch_up(std::string_view op, const StepTarget& target,
-                        const std::optional<at::Tensor>& indices, StepRule rule,
-                        const at::Tensor& history, std::int64_t last_step) {
-  TORCH_CHECK_VALUE(rule == StepRule::kSgd || rule == StepRule::kAdagrad || rule == StepRule::kAdam,
-                    op, ": rule must be sgd, adagrad or adam, got '", to_string(rule), "'");
-  StepNumbers numbers;
+RowCatchUpCall::RowCatchUpCall(const at::Tensor& weight, at::TensorList state,
+                               const at::Tensor& row_steps, OptionalTensor master, OptionalInt seed,
+                               OptionalTensor index_list, std::string_view rule_name,
+                               const at::Tensor& number_history, std::int64_t up_to_step)
+    : StepCall{step_target(weight, state, row_steps, /*counts_rows=*/false, master, seed),
+               parse_rule(kOp, rule_name),
+               {}},
+      indices(index_list),
+      history(number_history),
+      last_step(up_to_step) {
+  constexpr auto kCatchesUp = [](const RuleTraits& traits) { return traits.has_dense_equivalent; };
+  TORCH_CHECK_VALUE(kCatchesUp(rule_traits(rule)), kOp, ": rule must be ", rule_names(kCatchesUp),
+                    ", got '", to_string(rule), "'");
   // Whether SGD has momentum: it is the state that says so.
-  numbers.beta1 = target.state.empty() ? 0 : 1;
-  check_target(op, target, rule, numbers);
-  TORCH_CHECK(target.row_steps.defined(), op, ": row_steps must be given");
-  TORCH_CHECK_TYPE(history.scalar_type() == at::kDouble, op, ": history must be double, got ",
+  check_target(kOp, target, rule, {.beta1 = state.empty() ? 0. : 1.});
+  TORCH_CHECK(target.row_steps.defined(), kOp, ": row_steps must be given");
+  TORCH_CHECK_TYPE(history.scalar_type() == at::kDouble, kOp, ": history must be double, got ",
                    history.scalar_type());
   TORCH_CHECK(history.dim() == 2 && history.size(0) > 0 &&
                   history.size(1) == static_cast<std::int64_t>(kNumStepNumbers),
-              op, ": history must have shape [K, ", kNumStepNumbers, "] with a line at least, got ",
-              history.sizes());
-  TORCH_CHECK_VALUE(last_step >= 0, op, ": last_step must not be negative, got ", last_step);
+              kOp, ": history must have shape [K, ", kNumStepNumbers,
+              "] with a line at least, got ", history.sizes());
+  TORCH_CHECK_VALUE(last_step >= 0, kOp, ": last_step must not be negative, got ", last_step);
   if (indices) {
-    TORCH_CHECK_TYPE(indices->scalar_type() == at::kLong || indices->scalar_type() == at::kInt, op,
+    TORCH_CHECK_TYPE(indices->scalar_type() == at::kLong || indices->scalar_type() == at::kInt, kOp,
                      ": indices must be int32 or int64, got ", indices->scalar_type());
-    TORCH_CHECK(indices->device() == target.weight.device(), op,
+    TORCH_CHECK(indices->device() == target.weight.device(), kOp,
                 ": indices must be on weight's device, ", target.weight.device(), ", got ",
                 indices->device());
   }
 }
 
-std::vector<StepNumbers> parse_history(std::string_view op, const at::Tensor& history) {
-  TORCH_CHECK(history.device().is_cpu(), op, ": history must be on the CPU, got ",
+std::vector<StepNumbers> RowCatchUpCall::lines() const {
+  TORCH_CHECK(history.device().is_cpu(), kOp, ": history must be on the CPU, got ",
               history.device());
   const at::Tensor lines = history.contiguous();
   const auto* const data = lines.const_data_ptr<double>();
@@ -234,8 +227,8 @@ std::vector<StepNumbers> parse_history(std::string_view op, const at::Tensor& hi
   for (std::int64_t line = 0; line < lines.size(0); ++line) {
     const auto count = kNumStepNumbers;
     result.push_back(
-        parse_numbers(op, at::ArrayRef(data + static_cast<std::size_t>(line) * count, count)));
-    TORCH_CHECK_VALUE(result.back().step > before, op,
+        parse_numbers(kOp, at::ArrayRef(data + static_cast<std::size_t>(line) * count, count)));
+    TORCH_CHECK_VALUE(result.back().step > before, kOp,
                       ": the steps of history must ascend from 1 or more, got ", before, " and ",
                       result.back().step);
     before = result.back().step;
@@ -245,36 +238,25 @@ std::vector<StepNumbers> parse_history(std::string_view op, const at::Tensor& hi
 
 void row_step(const StepTarget& target, const at::Tensor& rows, const at::Tensor& values,
               StepRule rule, const StepNumbers& numbers) {
-  static const auto op =
-      find_op<void(const at::Tensor&, at::TensorList, const std::optional<at::Tensor>&, bool,
-                   const std::optional<at::Tensor>&, std::optional<std::int64_t>, const at::Tensor&,
-                   const at::Tensor&, std::string_view, at::ArrayRef<double>)>(
-          "rowlane::row_step_");
-  op.call(target.weight, target.state, optional_of(target.row_steps), target.counts_rows,
-          optional_of(target.master), target.seed, rows, values, to_string(rule), to_list(numbers));
+  find_op<RowStepOp>().call(target.weight, target.state, optional_of(target.row_steps),
+                            target.counts_rows, optional_of(target.master), target.seed, rows,
+                            values, to_string(rule), to_list(numbers));
 }
 
 void embedding_step(const StepTarget& target, const at::Tensor& grad_output,
                     const at::Tensor& indices, StepRule rule, const StepNumbers& numbers,
                     std::optional<std::int64_t> padding_idx, bool scale_grad_by_freq) {
-  static const auto op =
-      find_op<void(const at::Tensor&, at::TensorList, const std::optional<at::Tensor>&, bool,
-                   const std::optional<at::Tensor>&, std::optional<std::int64_t>, const at::Tensor&,
-                   const at::Tensor&, std::string_view, at::ArrayRef<double>,
-                   std::optional<std::int64_t>, bool)>("rowlane::embedding_step_");
-  op.call(target.weight, target.state, optional_of(target.row_steps), target.counts_rows,
-          optional_of(target.master), target.seed, grad_output, indices, to_string(rule),
-          to_list(numbers), padding_idx, scale_grad_by_freq);
+  find_op<EmbeddingStepOp>().call(target.weight, target.state, optional_of(target.row_steps),
+                                  target.counts_rows, optional_of(target.master), target.seed,
+                                  grad_output, indices, to_string(rule), to_list(numbers),
+                                  padding_idx, scale_grad_by_freq);
 }
 
 void row_catch_up(const StepTarget& target, const std::optional<at::Tensor>& indices, StepRule rule,
                   const at::Tensor& history, std::int64_t last_step) {
-  static const auto op = find_op<void(const at::Tensor&, at::TensorList, const at::Tensor&,
-                                      const std::optional<at::Tensor>&, std::optional<std::int64_t>,
-                                      const std::optional<at::Tensor>&, std::string_view,
-                                      const at::Tensor&, std::int64_t)>("rowlane::row_catch_up_");
-  op.call(target.weight, target.state, target.row_steps, optional_of(target.master), target.seed,
-          indices, to_string(rule), history, last_step);
+  find_op<RowCatchUpOp>().call(target.weight, target.state, target.row_steps,
+                               optional_of(target.master), target.seed, indices, to_string(rule),
+                               history, last_step);
 }
 
 }  // namespace rowlane::ops

@@ -10,22 +10,16 @@
 #include <string_view>
 #include <vector>
 
+#include "csrc/ops/dispatch.h"
 #include "csrc/ops/step_rule.h"
 
 namespace rowlane::ops {
 
-// "sgd", "adagrad", "rowwise_adagrad", "adam", "sparse_adam", "partial_rowwise_adam", "lamb": the
-// names that the dispatcher ops take.
-std::string_view to_string(StepRule rule);
-StepRule parse_rule(std::string_view op, std::string_view rule);
-
-StepNumbers parse_numbers(std::string_view op, at::ArrayRef<double> numbers);
-
 // What a step changes: arguments of the ops.
 struct StepTarget {
   at::Tensor weight;  // [V, D], contiguous
-  // Of the rule, contiguous. Those of [V, D] have weight's dtype, or all are float; those of [V]
-  // are float, or double for double.
+  // What the rule keeps, contiguous. Those of [V, D] have weight's dtype, or all are float; those
+  // of [V] are float, or double for double.
   std::vector<at::Tensor> state;
   // [V] int64, or undefined. Either the number of steps that each row has taken (counts_rows: t is
   // the row's own, numbers.step is ignored), or the number of the step to which each row is up to
@@ -34,8 +28,8 @@ struct StepTarget {
   bool counts_rows = false;
   // [V, D] float, or undefined: what the table is a rounded copy of.
   at::Tensor master;
-  // Of a 16-bit table: rounded up or down at random, with this seed, so that the mean is right.
-  // The bits are those of cuda/rounding.h: the upper 16 for bfloat16, the upper 13 for half.
+  // Given, a 16-bit table is rounded up or down at random, with this seed, so that the mean is
+  // right. The bits are those of cuda/rounding.h: the upper 16 for bfloat16, the upper 13 for half.
   std::optional<std::int64_t> seed;
 };
 
@@ -58,26 +52,64 @@ void embedding_step(const StepTarget& target, const at::Tensor& grad_output,
 void row_catch_up(const StepTarget& target, const std::optional<at::Tensor>& indices, StepRule rule,
                   const at::Tensor& history, std::int64_t last_step);
 
-// The arguments of the ops as one.
-StepTarget step_target(const at::Tensor& weight, at::TensorList state,
-                       const std::optional<at::Tensor>& row_steps, bool counts_rows,
-                       const std::optional<at::Tensor>& master, std::optional<std::int64_t> seed);
+// The arguments of an op, checked as far as they are known even of tensors without data: what every
+// backend's kernel begins with.
+struct StepCall {
+  StepTarget target;
+  StepRule rule;
+  StepNumbers numbers;
+};
 
-// Ranks, shapes, dtypes and devices of the target.
-void check_target(std::string_view op, const StepTarget& target, StepRule rule,
-                  const StepNumbers& numbers);
+struct RowStepCall : StepCall {
+  using Op = RowStepOp;
+  static constexpr const char* kOp = Op::kName;
+  RowStepCall(const at::Tensor& weight, at::TensorList state, OptionalTensor row_steps,
+              bool counts_rows, OptionalTensor master, OptionalInt seed, const at::Tensor& row_list,
+              const at::Tensor& value_list, std::string_view rule_name,
+              at::ArrayRef<double> number_list);
 
-// The same of all arguments: what is known even of tensors without data.
-void check_row_step(std::string_view op, const StepTarget& target, const at::Tensor& rows,
-                    const at::Tensor& values, StepRule rule, const StepNumbers& numbers);
-void check_embedding_step(std::string_view op, const StepTarget& target,
-                          const at::Tensor& grad_output, const at::Tensor& indices, StepRule rule,
-                          const StepNumbers& numbers, std::optional<std::int64_t> padding_idx);
-void check_row_catch_up(std::string_view op, const StepTarget& target,
-                        const std::optional<at::Tensor>& indices, StepRule rule,
-                        const at::Tensor& history, std::int64_t last_step);
+  at::Tensor rows;
+  at::Tensor values;
+};
 
-// The lines of a history, whose steps must ascend from 1 or more.
-std::vector<StepNumbers> parse_history(std::string_view op, const at::Tensor& history);
+struct EmbeddingStepCall : StepCall {
+  using Op = EmbeddingStepOp;
+  static constexpr const char* kOp = Op::kName;
+  EmbeddingStepCall(const at::Tensor& weight, at::TensorList state, OptionalTensor row_steps,
+                    bool counts_rows, OptionalTensor master, OptionalInt seed,
+                    const at::Tensor& grad, const at::Tensor& index_list,
+                    std::string_view rule_name, at::ArrayRef<double> number_list,
+                    OptionalInt padding_row, bool scales_by_freq);
+
+  at::Tensor grad_output;
+  at::Tensor indices;
+  OptionalInt padding_idx;
+  bool scale_grad_by_freq;
+};
+
+// `numbers` is unused: each step has its own.
+struct RowCatchUpCall : StepCall {
+  using Op = RowCatchUpOp;
+  static constexpr const char* kOp = Op::kName;
+  RowCatchUpCall(const at::Tensor& weight, at::TensorList state, const at::Tensor& row_steps,
+                 OptionalTensor master, OptionalInt seed, OptionalTensor index_list,
+                 std::string_view rule_name, const at::Tensor& number_history,
+                 std::int64_t up_to_step);
+
+  // The lines of the history, whose steps must ascend from 1 or more.
+  [[nodiscard]] std::vector<StepNumbers> lines() const;
+
+  std::optional<at::Tensor> indices;
+  at::Tensor history;
+  std::int64_t last_step;
+};
+
+// A kernel of a backend, by its call, as the dispatcher takes it.
+template <typename Call, void (*kKernel)(const Call&), typename Signature = Call::Op::Signature>
+struct StepKernel;
+template <typename Call, void (*kKernel)(const Call&), typename... Args>
+struct StepKernel<Call, kKernel, void(Args...)> {
+  static void run(Args... args) { kKernel(Call(args...)); }
+};
 
 }  // namespace rowlane::ops

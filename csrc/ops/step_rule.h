@@ -3,14 +3,20 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 #include "cuda/step_rule.h"
 
 namespace rowlane::ops {
 
+using kernels::rule_traits;
+using kernels::RuleTraits;
 using kernels::StepNumbers;
 using kernels::StepRule;
+
+// The name that the dispatcher ops take.
+constexpr std::string_view to_string(StepRule rule) { return rule_traits(rule).name; }
 
 inline constexpr std::size_t kNumStepNumbers = 8;
 

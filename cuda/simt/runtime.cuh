@@ -16,10 +16,10 @@
 
 #include <cstdint>
 
-#include "cuda/device_info.h"
+#include "cuda/simt/device_info.h"
 #include "cuda/simt/simt.cuh"
+#include "cuda/simt/status.h"
 #include "cuda/simt/stream.h"
-#include "cuda/status.h"
 
 namespace rowlane::simt {
 

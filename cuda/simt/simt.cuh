@@ -38,8 +38,8 @@
 #include <cstdint>
 
 #include "cuda/simt/hint.h"
+#include "cuda/simt/vec.cuh"
 #include "cuda/simt/warp.h"
-#include "cuda/vec.cuh"
 
 #ifdef __CUDACC__
 #include "cuda/simt/cuda/device.cuh"

@@ -8,6 +8,9 @@
 #include <string>
 #include <tuple>
 
+#include "csrc/cpu/elements.h"
+#include "csrc/cpu/grad_rows.h"
+#include "csrc/cpu/indices.h"
 #include "csrc/cpu/row_gradient.h"
 #include "tests/support/oracle.h"
 #include "workloads/index_law.h"
@@ -33,6 +36,13 @@ constexpr Case kCases[] = {{"ManyRowsFewIndices", 20000, 100, 0.0},
                            {"WideEntries", 70000, 40000, 0.3},
                            {"FewRows", 50, 9000, 0.2},
                            {"AsManyRowsAsIndices", 3000, 3000, 0.0}};
+
+TEST(Dtypes, WithoutLoopsAreErrorsNotTheNeighboursLoops) {
+  EXPECT_THROW(dispatch_elem(at::kInt, []<typename ElemT>() {}), c10::Error);
+  EXPECT_THROW(elem_loops(at::kComplexFloat), c10::Error);
+  EXPECT_THROW(elem_step_loops(at::kLong), c10::Error);
+  EXPECT_THROW(dispatch_index(torch::zeros({2}, at::kShort), []<typename IndexT>() {}), c10::Error);
+}
 
 class Gradient : public ::testing::TestWithParam<std::tuple<Case, at::ScalarType, std::int64_t>> {
  protected:

@@ -41,6 +41,7 @@ Status run_step(const Problem& problem, const kernels::RowStep& step, const T* g
                               .dim = problem.dim,
                               .num_indices = static_cast<std::int64_t>(problem.indices.size()),
                               .padding_row = problem.padding_row,
+                              .source = {.grad_output = grad_output},
                               .scale_by_count = problem.scale_by_count,
                               .elem_type = testing::kElemType<T>};
   BackwardStepPlan plan;
@@ -55,7 +56,6 @@ Status run_step(const Problem& problem, const kernels::RowStep& step, const T* g
   }
   const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
   return backward_step({.step = step,
-                        .grad_output = grad_output,
                         .indices = indices.data(),
                         .workspace = workspace.data(),
                         .report = report},
@@ -100,7 +100,7 @@ void expect_stepped(const Problem& problem, const StepVariant& variant) {
   const Status status = run_step(problem, table.step(), device_grad.data());
   ASSERT_TRUE(status.ok()) << status.message();
   RowSums sums = sums_of(problem, grad_output);
-  if (variant.counts_rows || !is_elementwise(variant.rule)) {
+  if (variant.counts_rows || !rule_traits(variant.rule).is_elementwise) {
     // By way of a row gradient in the table's type.
     for (auto& [row, sum] : sums) {
       for (double& x : sum) {

@@ -110,18 +110,19 @@ Status run_backward(BackwardArgs args, const BackwardPolicy& policy) {
 template <typename T>
 void expect_summed(const Problem& problem, const Variant& variant) {
   const auto num_indices = static_cast<std::int64_t>(problem.indices.size());
+  const std::int64_t grad_rows = variant.is_expanded ? 1 : num_indices;
+  const auto grad_output = random_integers<T>(static_cast<std::size_t>(grad_rows * problem.dim));
+  const DeviceArray<T> device_grad(grad_output);
   const BackwardProblem sizes{.num_rows = problem.num_rows,
                               .dim = problem.dim,
                               .num_indices = num_indices,
                               .padding_row = problem.padding_row,
-                              .grad_row_stride = variant.is_expanded ? 0 : problem.dim,
+                              .source = {.grad_output = device_grad.data(),
+                                         .row_stride = variant.is_expanded ? 0 : problem.dim},
                               .target = variant.target,
                               .scale_by_count = variant.scale_by_count,
                               .elem_type = kElemType<T>,
                               .index_type = IndexType::kInt64};
-  const std::int64_t grad_rows = variant.is_expanded ? 1 : num_indices;
-  const auto grad_output = random_integers<T>(static_cast<std::size_t>(grad_rows * problem.dim));
-  const DeviceArray<T> device_grad(grad_output);
   const DeviceArray<std::int64_t> device_indices(problem.indices);
   const bool is_compact = variant.target == RowTarget::kCompact;
   const std::int64_t out_rows =
@@ -147,7 +148,6 @@ void expect_summed(const Problem& problem, const Variant& variant) {
     policy.segments = longest_shares(sizes, variant.wide);
   }
   const Status status = run_backward({.problem = sizes,
-                                      .grad_output = device_grad.data(),
                                       .indices = device_indices.data(),
                                       .rows_out = rows_out.data(),
                                       .row_numbers = row_numbers.data(),
@@ -155,7 +155,7 @@ void expect_summed(const Problem& problem, const Variant& variant) {
                                      policy);
   ASSERT_TRUE(status.ok()) << status.message();
 
-  const auto sums = oracle(problem, grad_output, sizes.grad_row_stride);
+  const auto sums = oracle(problem, grad_output, sizes.source.row_stride);
   const auto counts = counts_of(problem);
   const auto actual = rows_out.to_vector();
   std::int64_t slot = 0;
@@ -307,11 +307,11 @@ std::vector<T> gradient(const Problem& problem, BackwardRequest request,
   const BackwardProblem sizes{.num_rows = problem.num_rows,
                               .dim = problem.dim,
                               .num_indices = static_cast<std::int64_t>(problem.indices.size()),
+                              .source = {.grad_output = device_grad.data()},
                               .elem_type = kElemType<T>};
   BackwardPolicy policy;
   EXPECT_TRUE(select_backward_policy(sizes, request, &policy).ok());
   const Status status = run_backward({.problem = sizes,
-                                      .grad_output = device_grad.data(),
                                       .indices = device_indices.data(),
                                       .rows_out = grad_table.data()},
                                      policy);
@@ -401,13 +401,13 @@ TEST(SortedBackward, ReachesBeyondTwoToTheThirtyOneElements) {
   const BackwardProblem problem{.num_rows = kRows,
                                 .dim = kDim,
                                 .num_indices = 3,
-                                .grad_row_stride = kStride,
+                                .source = {.grad_output = grad.data<void>(),
+                                           .row_stride = kStride},
                                 .target = RowTarget::kAdd,
                                 .elem_type = ElemType::kBFloat16};
   BackwardPolicy policy;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
   const Status status = run_backward({.problem = problem,
-                                      .grad_output = grad.data<void>(),
                                       .indices = device_indices.data(),
                                       .rows_out = table.data<void>()},
                                      policy);

@@ -11,6 +11,8 @@
 
 #include "cuda/backward.h"
 #include "cuda/gather.h"
+#include "cuda/index_report_kernel.cuh"
+#include "cuda/simt/runtime.cuh"
 #include "tests/kernels/device_array.h"
 #include "tests/kernels/schedules.h"
 
@@ -63,8 +65,11 @@ Status run(const Reader& reader, const DeviceArray<std::int64_t>& indices, Index
                   nullptr);
   }
   rows.fill(1);
-  const BackwardProblem problem{
-      .num_rows = kRows, .dim = reader.dim, .num_indices = num_indices, .padding_row = kPaddingRow};
+  const BackwardProblem problem{.num_rows = kRows,
+                                .dim = reader.dim,
+                                .num_indices = num_indices,
+                                .padding_row = kPaddingRow,
+                                .source = {.grad_output = rows.data()}};
   BackwardPolicy policy;
   ROWLANE_RETURN_IF_ERROR(select_backward_policy(problem, reader.request, &policy));
   if (reader.wide) {
@@ -74,7 +79,6 @@ Status run(const Reader& reader, const DeviceArray<std::int64_t>& indices, Index
   ROWLANE_RETURN_IF_ERROR(plan_backward_workspace(problem, policy, &plan));
   const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
   return backward({.problem = problem,
-                   .grad_output = rows.data(),
                    .indices = indices.data(),
                    .rows_out = table.data(),
                    .workspace = workspace.data(),
@@ -143,6 +147,25 @@ TEST_P(IndexReports, TheSameLaunchReportsAgainOnceCleared) {
     EXPECT_EQ(report.read().num_bad, 0);
     indices[static_cast<std::size_t>(position)] = 0;
   }
+}
+
+__global__ void report_kernel(IndexReport* report, std::int64_t first_row, std::int64_t table) {
+  report_index(report, 3, 70, 20, first_row, table);
+}
+
+TEST(IndexReport, NamesATableAndTheFirstOfItsRowsOnlyWhereToldTo) {
+  const Report report;
+  const auto launch = [&](std::int64_t first_row, std::int64_t table) {
+    *report.get() = {};
+    return simt::launch(report_kernel, {.name = "report_kernel"}, report.get(), first_row, table);
+  };
+  ASSERT_TRUE(launch(40, 2).ok());
+  EXPECT_EQ(report.read().first_row, 40);
+  EXPECT_EQ(report.read().table, 2);
+  EXPECT_EQ(report.read().index, 70);
+  ASSERT_TRUE(launch(0, 0).ok());
+  EXPECT_EQ(report.read().first_row, 0);
+  EXPECT_EQ(report.read().table, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -156,10 +156,10 @@ TEST(BackwardPolicy, AutoIsDeterministic) {
   BackwardPolicy policy;
   BackwardProblem problem{.num_rows = 100, .dim = 8, .num_indices = kSmallMaxIndices};
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
-  EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSmall);
+  EXPECT_EQ(policy.algorithm, ChosenBackward::kSmall);
   problem.num_indices = kSmallMaxIndices + 1;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy).ok());
-  EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSorted);
+  EXPECT_EQ(policy.algorithm, ChosenBackward::kSorted);
   EXPECT_EQ(policy.pairs, select_pair_format(100, kSmallMaxIndices + 1));
 }
 

@@ -58,12 +58,12 @@ TEST(Tuning, DecidesWhatAutoIs) {
   BackwardPolicy policy;
   BackwardProblem problem{.num_rows = 1000, .dim = 8, .num_indices = 100};
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy, tuning).ok());
-  EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSmall);
+  EXPECT_EQ(policy.algorithm, ChosenBackward::kSmall);
   problem.num_indices = 101;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy, tuning).ok());
-  EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSorted);
+  EXPECT_EQ(policy.algorithm, ChosenBackward::kSorted);
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSmall, &policy, tuning).ok());
-  EXPECT_EQ(policy.algorithm, BackwardAlgorithm::kSmall);
+  EXPECT_EQ(policy.algorithm, ChosenBackward::kSmall);
   problem.num_indices = 5000;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kAuto, &policy, tuning).ok());
   EXPECT_EQ(policy.pairs.method, SortMethod::kTiles);

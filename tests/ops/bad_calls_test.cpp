@@ -224,7 +224,7 @@ std::vector<BadCall> max_norm_calls() {
        [=](Tensors& t) { look_up(t.table, t.indices, with(1).norm_type(kNan)); },
        "rowlane::embedding: norm_type must be greater than 0, got nan"},
       {"IntegersWithMaxNorm", [=](Tensors& t) { look_up(t.integers, t.indices, with(1)); },
-       "rowlane::embedding: weight must be float32, float64, float16 or bfloat16, got Long"},
+       "rowlane::embedding: weight must be half, bfloat16, float or double, got Long"},
       {"WeightOfOneDimWithMaxNorm", [=](Tensors& t) { look_up(t.table[1], t.indices, with(1)); },
        "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape [2]"},
       {"OverlappingTable",
@@ -265,7 +265,7 @@ std::vector<BadCall> max_norm_calls() {
       {"RenormOfNormTypeZero", [](Tensors& t) { renorm(t.table, t.indices, 1, 0); },
        "rowlane::embedding_renorm_: norm_type must be greater than 0, got 0"},
       {"RenormOfIntegers", [](Tensors& t) { renorm(t.integers, t.indices, 1); },
-       "rowlane::embedding_renorm_: weight must be float32, float64, float16 or bfloat16, got "
+       "rowlane::embedding_renorm_: weight must be half, bfloat16, float or double, got "
        "Long"},
       {"RenormByOtherDevicesIndices",
        [](Tensors& t) { renorm(t.table, t.indices.to(torch::kMeta), 1); },
@@ -301,14 +301,14 @@ std::vector<BadCall> backward_calls() {
        "rowlane::embedding_sparse_backward: grad_output must have the shape of indices and one "
        "more dim, got [2, 3, 2] and indices [3]"},
       {"IntegerGradients", [](Tensors& t) { dense(t.grad.to(torch::kLong), t.indices, 5); },
-       "rowlane::embedding_backward: grad_output must be float32, float64, float16 or bfloat16, "
+       "rowlane::embedding_backward: grad_output must be half, bfloat16, float or double, "
        "got Long"},
       {"ComplexGradients", [](Tensors& t) { rows(t.grad.to(torch::kComplexFloat), t.indices, 5); },
-       "rowlane::embedding_row_gradient: grad_output must be float32, float64, float16 or "
-       "bfloat16, got ComplexFloat"},
+       "rowlane::embedding_row_gradient: grad_output must be half, bfloat16, float or "
+       "double, got ComplexFloat"},
       {"IntegerSparseGradients", [](Tensors& t) { entries(t.grad.to(torch::kInt), t.indices, 5); },
-       "rowlane::embedding_sparse_backward: grad_output must be float32, float64, float16 or "
-       "bfloat16, got Int"},
+       "rowlane::embedding_sparse_backward: grad_output must be half, bfloat16, float or "
+       "double, got Int"},
       {"BackwardOfFloatIndices", [](Tensors& t) { dense(t.grad, t.indices.to(torch::kFloat), 5); },
        "rowlane::embedding_backward: indices must be int32 or int64, got Float"},
       {"RowGradientOfShortIndices",

@@ -295,8 +295,8 @@ TEST(ArgumentErrors, SayWhatWasWrongAndWhatWasGot) {
   EXPECT_EQ(message_of<c10::TypeError>([&] {
               call_backward(torch::zeros({3, 2}, torch::kLong), indices, 5);
             }),
-            "rowlane::embedding_backward: grad_output must be float32, float64, float16 or "
-            "bfloat16, got Long");
+            "rowlane::embedding_backward: grad_output must be half, bfloat16, float or "
+            "double, got Long");
   EXPECT_EQ(message_of<c10::ValueError>([&] {
               call_backward(torch::randn({3, 2}), indices, 5, std::nullopt, "fast");
             }),

@@ -56,7 +56,7 @@ std::vector<BadStep> bad_targets() {
          in.table.weight = in.table.weight.to(torch::kLong);
          in.row_step();
        },
-       "rowlane::row_step_: weight must be float, double, half or bfloat16, got Long"},
+       "rowlane::row_step_: weight must be half, bfloat16, float or double, got Long"},
       {"StridedTable",
        [](Inputs& in) {
          in.table.weight = torch::ones({2, 5}).t();

@@ -2,13 +2,10 @@
 
 #include <cmath>
 
+#include "csrc/ops/dispatch.h"
+
 namespace rowlane::testing {
 namespace {
-
-template <typename Signature>
-c10::TypedOperatorHandle<Signature> op(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
 
 using OptionalTensor = std::optional<torch::Tensor>;
 
@@ -71,7 +68,7 @@ std::vector<RuleCase> rule_cases() {
       {"AdamWeightDecay", "adam", adam_decay, 2},
       {"AdamW", "adam", adamw, 2},
       {"AmsGrad", "adam", adam, 3},
-      {"SparseAdam", "sparse_adam", adam, 2},
+      {"SparseAdam", "sparse_adam", adam_decay, 2},  // whose formula has no decay
       {"PartialRowWiseAdam", "partial_rowwise_adam", adamw, 2, true},
       {"Lamb", "lamb", adam_decay, 2},
   };
@@ -96,21 +93,16 @@ StepTensors StepTensors::to(torch::DeviceType device) const {
 
 void StepTensors::row_step(const torch::Tensor& rows, const torch::Tensor& values,
                            const RuleCase& rule) const {
-  op<void(const torch::Tensor&, at::TensorList, const OptionalTensor&, bool, const OptionalTensor&,
-          std::optional<std::int64_t>, const torch::Tensor&, const torch::Tensor&, std::string_view,
-          at::ArrayRef<double>)>("rowlane::row_step_")
-      .call(weight, state, row_steps, counts_rows, master, seed, rows, values, rule.rule,
-            ops::to_list(rule.numbers));
+  ops::find_op<ops::RowStepOp>().call(weight, state, row_steps, counts_rows, master, seed, rows,
+                                      values, rule.rule, ops::to_list(rule.numbers));
 }
 
 void StepTensors::embedding_step(const torch::Tensor& grad_output, const torch::Tensor& indices,
                                  const RuleCase& rule, std::optional<std::int64_t> padding_idx,
                                  bool scale_grad_by_freq) const {
-  op<void(const torch::Tensor&, at::TensorList, const OptionalTensor&, bool, const OptionalTensor&,
-          std::optional<std::int64_t>, const torch::Tensor&, const torch::Tensor&, std::string_view,
-          at::ArrayRef<double>, std::optional<std::int64_t>, bool)>("rowlane::embedding_step_")
-      .call(weight, state, row_steps, counts_rows, master, seed, grad_output, indices, rule.rule,
-            ops::to_list(rule.numbers), padding_idx, scale_grad_by_freq);
+  ops::find_op<ops::EmbeddingStepOp>().call(
+      weight, state, row_steps, counts_rows, master, seed, grad_output, indices, rule.rule,
+      ops::to_list(rule.numbers), padding_idx, scale_grad_by_freq);
 }
 
 void StepTensors::catch_up(const std::optional<torch::Tensor>& indices, const char* rule,
@@ -122,10 +114,8 @@ void StepTensors::catch_up(const std::optional<torch::Tensor>& indices, const ch
   }
   const auto lines = torch::tensor(numbers, torch::kDouble)
                          .view({-1, static_cast<std::int64_t>(ops::kNumStepNumbers)});
-  op<void(const torch::Tensor&, at::TensorList, const torch::Tensor&, const OptionalTensor&,
-          std::optional<std::int64_t>, const OptionalTensor&, std::string_view,
-          const torch::Tensor&, std::int64_t)>("rowlane::row_catch_up_")
-      .call(weight, state, *row_steps, master, seed, indices, rule, lines, last_step);
+  ops::find_op<ops::RowCatchUpOp>().call(weight, state, *row_steps, master, seed, indices, rule,
+                                         lines, last_step);
 }
 
 StepTensors random_table(const RuleCase& rule, std::int64_t num_rows, std::int64_t dim,
@@ -174,7 +164,7 @@ void StepReference::step(std::int64_t row, const torch::Tensor& grad, const Rule
   const double* const first = grad.const_data_ptr<double>();
   std::vector<double> g(first, first + dim);
 
-  if (name != "lamb") {
+  if (name != "lamb" && name != "sparse_adam") {
     for (std::size_t c = 0; c < dim; ++c) {
       if (n.is_decoupled) {
         w[c] *= 1 - n.lr * n.weight_decay;

@@ -8,8 +8,8 @@
 #include <type_traits>
 
 #include "cuda/simt/hint.h"
+#include "cuda/simt/vec.cuh"
 #include "cuda/simt/warp.h"
-#include "cuda/vec.cuh"
 
 #define ROWLANE_DEVICE __device__ __forceinline__
 #define ROWLANE_UNROLL _Pragma("unroll")

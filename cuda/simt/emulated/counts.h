@@ -11,8 +11,8 @@
 
 namespace rowlane::simt::emulated {
 
-// Of one call in one kernel's source. A request is one instruction of one warp, as rebuilt from
-// what its lanes did.
+// The counts of one call in one kernel's source. A request is one instruction of one warp, as
+// rebuilt from what its lanes did.
 struct SiteCounts {
   std::string place;  // file:line
   std::string kernel;
@@ -27,7 +27,7 @@ struct SiteCounts {
   friend bool operator==(const SiteCounts&, const SiteCounts&) = default;
 };
 
-// Of one launch, or of several added up.
+// The counts of one launch, or of several added up.
 struct LaunchCounts {
   std::string name;
   std::int64_t launches = 0;
@@ -76,8 +76,8 @@ struct LaunchCounts {
   friend bool operator==(const LaunchCounts&, const LaunchCounts&) = default;
 };
 
-// Of a measurement. Everything but the device's name is exact: run twice, the numbers are the same,
-// on any number of host threads.
+// The counts of a measurement. Everything but the device's name is exact: run twice, the numbers
+// are the same, on any number of host threads.
 struct Counts {
   const DeviceModel* device = nullptr;
   double l2_scale = 1;                 // says whether the run was scaled

@@ -14,8 +14,8 @@
 #include "cuda/simt/emulated/numbers.h"
 #include "cuda/simt/emulated/processor.h"
 #include "cuda/simt/hint.h"
+#include "cuda/simt/vec.cuh"
 #include "cuda/simt/warp.h"
-#include "cuda/vec.cuh"
 
 namespace rowlane::simt {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cuda/device_info.h"
+#include "cuda/simt/device_info.h"
 
 namespace rowlane::simt::emulated {
 

@@ -23,7 +23,7 @@ inline constexpr int kLineBytes = kSectorBytes * kSectorsPerLine;
 struct LineAccess {
   std::uint64_t line = 0;                              // address / kLineBytes
   std::array<std::uint32_t, kSectorsPerLine> bytes{};  // of each sector, a bit for each byte
-  // Of an atomic: accesses to the busiest word of each sector, which follow one another.
+  // For an atomic: accesses to the busiest word of each sector, which follow one another.
   std::array<std::uint8_t, kSectorsPerLine> same_word{};
   MemoryOp op = MemoryOp::kLoad;
   Hint hint = Hint::kNone;

@@ -68,9 +68,10 @@ class BlockOrder {
         using Wide = unsigned __int128;
         return static_cast<std::int64_t>(Wide{number} * factor_ % num_blocks_);
       }
-      default:
-        return sequence;
+      case Order::kInOrder:
+        break;
     }
+    return sequence;
   }
 
  private:

@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "cuda/simt/hint.h"
-#include "cuda/vec.cuh"
+#include "cuda/simt/vec.cuh"
 
 namespace rowlane::simt::emulated {
 

@@ -8,15 +8,15 @@
 
 namespace rowlane::simt::emulated {
 
-// Of threads within a block and of blocks within a grid.
+// In which threads of a block and blocks of a grid run.
 enum class Order : std::uint8_t { kInOrder, kReversed, kShuffled };
 
 struct Options {
   // Schedule. A correct kernel gives the same result under every one of them.
   Order order = Order::kInOrder;
-  // Of kShuffled and of preemption.
+  // For kShuffled and for preemption.
   std::uint64_t seed = 1;
-  // Switches threads at one in so many memory accesses as well; 0: only where a thread waits.
+  // Switches threads at one in this many memory accesses as well; 0: only where a thread waits.
   int preempt_every = 0;
   // Host threads that run blocks.
   int host_threads = 1;

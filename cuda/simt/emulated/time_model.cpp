@@ -22,7 +22,7 @@ double resident_warps(const LaunchCounts& launch, const DeviceModel& device) {
   return static_cast<double>(blocks * warps_per_block);
 }
 
-// Of a load that leaves the SM.
+// The latency of a load that leaves the SM.
 double mean_latency_s(const L2Traffic& traffic, const DeviceModel& device) {
   const auto loads = static_cast<double>(traffic.read_sectors + traffic.atomic_sectors);
   const double hits = loads == 0 ? 0 : static_cast<double>(traffic.hit_sectors) / loads;

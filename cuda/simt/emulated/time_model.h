@@ -30,10 +30,10 @@ struct ModelledTime {
   const char* bound_by = "";  // the largest term
 };
 
-// Of one launch.
+// The time of one launch.
 ModelledTime modelled_time(const LaunchCounts& launch, const DeviceModel& device);
 
-// Of all launches, one after the other, on the device that they were counted for.
+// The time of all launches, one after the other, on the device that they were counted for.
 double modelled_us(const Counts& counts);
 
 }  // namespace rowlane::simt::emulated
