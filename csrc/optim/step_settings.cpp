@@ -35,18 +35,10 @@ std::span<const StateName> state_names(Rule rule) {
 }
 
 std::size_t num_states(Rule rule, const StepSettings& settings) {
-  if (rule == Rule::kSgd) {
-    return settings.numbers.beta1 != 0 ? 1 : 0;
-  }
-  if (rule == Rule::kAdam) {
-    return settings.amsgrad ? 3 : 2;
-  }
-  return state_names(rule).size();
-}
-
-bool leaves_other_rows(Rule rule, const ops::StepNumbers& numbers) {
-  return numbers.weight_decay == 0 &&
-         (rule == Rule::kAdagrad || (rule == Rule::kSgd && numbers.beta1 == 0));
+  const kernels::RuleTraits& traits = kernels::rule_traits(rule);
+  const bool has_extra = rule == Rule::kSgd ? settings.numbers.beta1 != 0 : settings.amsgrad;
+  return static_cast<std::size_t>(traits.element_states + traits.row_states +
+                                  (has_extra ? traits.extra_states : 0));
 }
 
 }  // namespace rowlane::optim::detail

@@ -37,7 +37,5 @@ std::size_t num_states(ops::StepRule rule, const StepSettings& settings);
 // Whether the state has a count of the steps. torch's SGD has none, and its first step is the one
 // that makes the momentum buffer.
 constexpr bool counts_steps(ops::StepRule rule) { return rule != ops::StepRule::kSgd; }
-// Steps with these numbers change no row whose gradient is zero.
-bool leaves_other_rows(ops::StepRule rule, const ops::StepNumbers& numbers);
 
 }  // namespace rowlane::optim::detail
