@@ -141,7 +141,7 @@ std::optional<BlockCache::Block> BlockCache::find_kept(std::size_t bytes) {
   return block;
 }
 
-// Gives back what was freed first until no more is kept than that, and than may be.
+// Gives back what was freed first, until as little is kept and kMaxGrowth is kept to.
 void BlockCache::shrink(std::size_t max_kept_bytes) {
   while (kept_bytes_ > max_kept_bytes ||
          used_bytes_ + kept_bytes_ > kMaxGrowth * most_used_bytes_) {

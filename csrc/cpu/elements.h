@@ -7,7 +7,7 @@
 
 namespace rowlane::cpu {
 
-// What sums are accumulated in.
+// The type that sums are accumulated in.
 template <typename ElemT>
 using Accum = std::conditional_t<std::is_same_v<ElemT, double>, double, float>;
 

@@ -33,7 +33,7 @@ inline GradRows grad_rows(const at::Tensor& grad_output) {
           .dtype = grad_output.scalar_type()};
 }
 
-// In what rows of this dtype are summed.
+// Bytes of a number in which rows of this dtype are summed.
 inline std::int64_t accum_bytes(at::ScalarType dtype) { return dtype == at::kDouble ? 8 : 4; }
 
 // The loops for the dtype, which has been checked.

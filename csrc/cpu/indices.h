@@ -28,7 +28,8 @@ void check_indices(std::string_view op, const at::Tensor& indices, std::int64_t 
 extern template void check_indices<std::int32_t>(std::string_view, const at::Tensor&, std::int64_t);
 extern template void check_indices<std::int64_t>(std::string_view, const at::Tensor&, std::int64_t);
 
-// Every algorithm but 'atomic' exists on the CPU.
+// Throws c10::ValueError, which begins with `op`, unless the algorithm is 'auto' or 'sorted': the
+// CPU has no other.
 void check_algorithm_on_cpu(std::string_view op, std::string_view algorithm);
 
 }  // namespace rowlane::cpu

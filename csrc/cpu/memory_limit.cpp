@@ -13,8 +13,8 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
 
-// The least limit of `group`, a path below `mount`, and of the groups around it. A container may see
-// its own group at `mount`, and not the path to it.
+// The least limit of `group`, a path below `mount`, and of the groups around it. A container may
+// see its own group at `mount`, and not the path to it.
 std::uint64_t least_limit(const fs::path& mount, const fs::path& group, const char* file_name) {
   std::uint64_t least = kNone;
   fs::path folder = mount;

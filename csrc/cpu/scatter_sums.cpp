@@ -14,7 +14,7 @@ namespace {
 constexpr std::int64_t kShortRowBytes = 32;
 constexpr std::int64_t kMaxShortSumBytes = std::int64_t{16} << 20;
 constexpr std::int64_t kMaxSumBytes = std::int64_t{2} << 20;
-// Of rows that are longer than this, sorting the indices costs little.
+// For rows that are longer than this, sorting the indices costs little.
 constexpr std::int64_t kMaxRowBytes = 1024;
 constexpr std::int64_t kMaxShares = 16;
 // Indices per row and share that make up for clearing and adding the share's sums.

@@ -43,7 +43,7 @@ class SortedIndices {
   void sort(std::string_view op, const at::Tensor& indices, std::int64_t num_rows,
             std::int64_t padding_row);
 
-  // So few are sorted within the object: an allocation takes longer than their sort.
+  // At most this many are sorted within the object: an allocation takes longer than their sort.
   static constexpr std::int64_t kFew = 256;
 
   std::uint64_t few_[kFew];  // NOLINT(modernize-avoid-c-arrays): not initialised

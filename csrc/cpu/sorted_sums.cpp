@@ -19,7 +19,7 @@ constexpr std::int64_t kEntryCost = 3;
 constexpr std::int64_t kEntryCostBesideStreamedZeros = 7;
 // Columns of a long run that are worth a task of their own.
 constexpr std::int64_t kLongRunColumns = 64;
-// Of steps, whose time depends on how many rows a share has.
+// More than one, because the time of steps depends on how many rows a share has.
 constexpr std::int64_t kStepSharesOfAThread = 8;
 
 template <typename Entry>
@@ -40,7 +40,7 @@ auto step_share_of(const ElemStepLoops& loops) {
   }
 }
 
-// Of each share; few machines need more than are within the object.
+// One for each share; few machines need more than are within the object.
 template <typename T>
 using PerShare = c10::SmallVector<T, 4>;
 
@@ -110,7 +110,7 @@ class SortedSums {
   }
 
  private:
-  // Work lies on a path that passes each row of the output, and each entry behind its row.
+  // Work lies on a path that passes each row of the output, and each entry after its row.
   void cut(std::int64_t num_shares, std::int64_t entry_cost, std::int64_t num_rows) {
     const std::int64_t path = entry_cost * entries_.size + num_rows;
     shares_.resize(static_cast<std::size_t>(num_shares));
@@ -131,7 +131,7 @@ class SortedSums {
     }
   }
 
-  // The first entry that lies at `place` of the path or behind it.
+  // The first entry that lies at `place` of the path or after it.
   [[nodiscard]] std::int64_t entry_at(std::int64_t place, std::int64_t entry_cost,
                                       bool counts_rows) const {
     return first_entry(0, [&](std::int64_t i) {
@@ -139,7 +139,7 @@ class SortedSums {
     });
   }
 
-  // The first entry at i or behind it that begins a row or a chunk.
+  // The first entry from i on that begins a row or a chunk.
   [[nodiscard]] std::int64_t end_of_chunk(std::int64_t i) const {
     if (i <= 0 || i >= entries_.size || entries_.row(i) != entries_.row(i - 1)) {
       return i;
@@ -229,7 +229,7 @@ class SortedSums {
   }
 
   // `runs` receives the long runs that begin in the share when f() works on it. It has no more of
-  // them than chunks, but for one that ends behind it.
+  // them than chunks, but for one that ends after it.
   template <typename F>
   static void with_long_runs(SumShare& share, std::vector<LongRun>& runs, F&& f) {
     runs.resize(static_cast<std::size_t>((share.end - share.begin) / kChunkEntries));

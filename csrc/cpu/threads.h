@@ -31,7 +31,7 @@ void for_each_share(std::int64_t num_shares, F&& f) {
 }
 
 // Calls f(block, thread) for every block in [0, num_blocks); each of num_threads threads takes the
-// next one when it is done with the last, for blocks of which it isn't known how long they take.
+// next one when it is done with the last, for blocks that take nobody knows how long.
 template <typename F>
 void for_each_block(std::int64_t num_blocks, std::int64_t num_threads, F&& f) {
   std::atomic<std::int64_t> next{0};

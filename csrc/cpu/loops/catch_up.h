@@ -14,7 +14,7 @@ namespace rowlane::cpu::ROWLANE_ISA {
 // ---- Replay ------------------------------------------------------------------------------------
 
 // Columns of a cache line, whatever the width of a vector: they stop together, so that no
-// instruction set changes a bit. Behind the row's end they are zeros.
+// instruction set changes a bit. Past the row's end they are zeros.
 template <typename Accum>
 struct LineColumns {
   using Vec = VecOf<Accum>;
@@ -73,8 +73,8 @@ bool is_still(Accum largest_step_size, Accum eps, const Vec& w, const Vec* state
   return all_of(largest_step_size * m <= kStill<Accum> * magnitude * denominator);
 }
 
-// Steps `count` steps, whose scalars are given. With `rest` it stops when w is still; rest[i] is of
-// step i and all that follow.
+// Steps `count` steps, whose scalars are given. With `rest` it stops when w is still; rest[i] is
+// for step i and all that follow.
 template <typename Rule, typename Accum>
 void replay_row(const StepScalars<Accum>* scalars, const RestOfSteps* rest, std::int64_t count,
                 const StepRow<Accum>& row) {

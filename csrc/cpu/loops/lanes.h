@@ -22,7 +22,7 @@ inline constexpr int kVecBytes = 16;
 #endif
 
 inline constexpr std::int64_t kLineBytes = 64;
-// Of a row, what is fetched ahead; the hardware fetches what follows.
+// How much of a row is fetched ahead; the hardware fetches what follows.
 inline constexpr std::int64_t kPrefetchRowBytes = 4096;
 // How far ahead rows are fetched, in bytes of rows and in rows.
 inline constexpr std::int64_t kPrefetchBytes = 4096;
@@ -87,7 +87,8 @@ Bits narrow_half(Float value) {
 }
 #endif
 
-// In what rows of ElemT are summed, one value and a register of them, and the way there and back.
+// The type in which rows of ElemT are summed, as one value and as a register of them, and the
+// conversions to it and back.
 template <typename ElemT>
 struct Lane;
 

@@ -38,7 +38,7 @@ inline Int16Vec narrow_at_random(const Half* /*type*/, FloatVec value, Int32Vec 
   return Lane<Half>::narrow(bits_as<FloatVec>(bits_as<Int32Vec>(result) | sign));
 }
 
-// Of the columns from `column` on.
+// For the columns from `column` on.
 inline Int32Vec random_bits(std::uint32_t key, std::int64_t column) {
   constexpr std::uint32_t kCount = kVecBytes / sizeof(std::uint32_t);
   std::uint32_t bits[kCount];
@@ -72,7 +72,7 @@ void narrow_row(ElemT* to, const float* from, std::int64_t dim, const Narrow& na
 
 // ---- Rows of a table ---------------------------------------------------------------------------
 
-// Of gradients, tables and states together, how far ahead a step fetches.
+// How far ahead a step fetches, in bytes of gradients, tables and states together.
 inline constexpr std::int64_t kStepPrefetchBytes = 8192;
 
 template <typename ElemT>

@@ -42,7 +42,7 @@ struct LinearSteps {
   double state_from_state;
 };
 
-// Of the steps from one on to the last.
+// What is known of the steps from one on to the last.
 struct RestOfSteps {
   double largest_step_size;  // infinity where a step that seems to be the last one to change w may
                              // not be
@@ -59,14 +59,14 @@ enum class CatchUp : std::uint8_t {
   kReplayUntilStill,  // step by step until no later step changes a bit of w, then by RestOfSteps
 };
 
-// Of the steps (row_steps[row], last_step]. Tables begin with the step first_step.
+// Takes the steps (row_steps[row], last_step]. The lists begin with the step first_step.
 struct CatchUpArgs {
   StepTable table;
   kernels::StepRule rule;
   CatchUp how;
   std::int64_t first_step;
   std::int64_t last_step;
-  const LinearSteps* linear;  // [last_step - first_step + 2]: of that step and all that follow
+  const LinearSteps* linear;  // [last_step - first_step + 2]: that step and all that follow
   const void* scalars;        // StepScalars<AccumT> [last_step - first_step + 1]
   const RestOfSteps* rest;    // [last_step - first_step + 2]
   bool prefetches;

@@ -10,11 +10,11 @@
 
 namespace rowlane::cpu::ROWLANE_ISA {
 
-// A row in memory. Those of state that the rule does not keep are null.
+// A row in memory. States that the rule does not keep are null.
 template <typename Accum>
 struct StepRow {
   Accum* weight = nullptr;      // [dim]
-  Accum* state[3] = {};         // [dim], or of the last, of a rule that keeps a number per row, one
+  Accum* state[3] = {};         // [dim]; the last has one number where the rule keeps one per row
   const Accum* grad = nullptr;  // [dim]
   Accum* scratch = nullptr;     // [dim]
   std::int64_t dim = 0;
@@ -22,8 +22,8 @@ struct StepRow {
 
 // ---- Columns -----------------------------------------------------------------------------------
 
-// Neighbouring columns of a row in one register: all that fit, or the last of the row, with zeros
-// behind them.
+// Neighbouring columns of a row in one register: all that fit, or the last of the row, followed by
+// zeros.
 template <typename Accum, bool kIsWhole>
 struct Columns {
   using Vec = VecOf<Accum>;

@@ -27,7 +27,7 @@ struct StepScalars {
   bool is_first;  // t is 1
 };
 
-// Of step t.
+// For step t, which is `step`.
 template <typename Accum>
 StepScalars<Accum> step_scalars(kernels::StepRule rule, const kernels::StepNumbers& numbers,
                                 std::int64_t step);

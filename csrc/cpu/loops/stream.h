@@ -9,8 +9,8 @@
 #include "csrc/cpu/loops/lanes.h"
 
 namespace rowlane::cpu::ROWLANE_ISA {
-// Without a name, here and in what builds on this, so that the compiler inlines what is called once,
-// whatever its size: a call for each row takes a tenth of the time of short rows.
+// Without a name, here and in what builds on this, so that the compiler inlines what is called
+// once, whatever its size: a call for each row takes up to a tenth of the time of short rows.
 namespace {  // NOLINT(google-build-namespaces)
 
 // Past the cache where the processor can; `to` is aligned to the vector.
