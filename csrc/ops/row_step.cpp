@@ -104,7 +104,7 @@ void check_target(std::string_view op, const StepTarget& target, StepRule rule,
                   const StepNumbers& numbers) {
   const at::Tensor& weight = target.weight;
   TORCH_CHECK(weight.dim() == 2, op,
-              ": weight must be 2-D [num_embeddings, embedding_dim], got shape ", weight.sizes());
+              ": 'weight' must be 2-D [num_embeddings, embedding_dim], got shape ", weight.sizes());
   const at::ScalarType type = weight.scalar_type();
   TORCH_CHECK_TYPE(
       type == at::kFloat || type == at::kDouble || type == at::kHalf || type == at::kBFloat16, op,
