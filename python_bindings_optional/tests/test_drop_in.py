@@ -1,5 +1,6 @@
 """What takes torch.nn.Embedding, or one of its modules, takes ours."""
 
+import contextlib
 import copy
 import inspect
 import pickle
@@ -105,11 +106,14 @@ def test_weights_that_are_computed(wrap):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_two_sparse_gradients_of_sums_are_joined_as_torchs(dtype):
-    table = rowlane.nn.Embedding(10, 3, sparse=True, dtype=dtype)
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_two_sparse_gradients_of_sums_are_joined_as_torchs(dtype, accelerated):
     indices = torch.tensor([7, 1, 3])
-    for _ in range(2):
-        table(indices).sum().backward()
+    with rowlane.accelerate() if accelerated else contextlib.nullcontext():
+        kind = torch.nn.Embedding if accelerated else rowlane.nn.Embedding
+        table = kind(10, 3, sparse=True, dtype=dtype)
+        for _ in range(2):
+            table(indices).sum().backward()
     assert torch.equal(table.weight.grad._indices(), indices.repeat(1, 2))
     assert torch.equal(table.weight.grad._values(), torch.ones(6, 3, dtype=dtype))
 
@@ -147,9 +151,7 @@ def test_clips_a_sparse_gradient_of_one_entry():
 @pytest.mark.parametrize("accelerated", [False, True])
 def test_table_that_is_not_2_d_is_refused_in_torchs_words(accelerated):
     for weight in (torch.tensor(1.0), torch.ones(1, 1, 1)):
-        with pytest.raises(RuntimeError, match="'weight' must be 2-D"):
-            if accelerated:
-                with rowlane.accelerate():
-                    torch.nn.functional.embedding(INDICES, weight)
-            else:
-                rowlane.nn.functional.embedding(INDICES, weight)
+        with (rowlane.accelerate() if accelerated else contextlib.nullcontext(),
+              pytest.raises(RuntimeError, match="'weight' must be 2-D")):
+            function = torch.nn.functional if accelerated else rowlane.nn.functional
+            function.embedding(INDICES, weight)
