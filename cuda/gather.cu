@@ -20,13 +20,14 @@ constexpr std::int64_t rows_per_block(int lanes_log2) {
   return std::int64_t{kBlockThreads >> lanes_log2} * kGatherRowsInFlight;
 }
 
-template <int kVecBytes, bool kIsStaged, typename IndexT>
+template <int kVecBytes, bool kIsStaged, bool kIsStrided, typename IndexT>
 Status launch_gather(const GatherArgs& args, const GatherPolicy& policy, Stream stream) {
   using Chunk = simt::Bytes<kVecBytes>;
   const std::int64_t chunks_per_row = args.row_bytes / kVecBytes;
   return simt::launch(
-      gather_kernel<kVecBytes, kIsStaged, IndexT>,
-      {.name = "gather_kernel",
+      kIsStrided ? gather_strided_kernel<kVecBytes, IndexT>
+                 : gather_kernel<kVecBytes, kIsStaged, IndexT>,
+      {.name = kIsStrided ? "gather_strided_kernel" : "gather_kernel",
        .grid_x = policy.blocks,
        .grid_y = policy.slices,
        .block_threads = kBlockThreads,
@@ -40,6 +41,7 @@ Status launch_gather(const GatherArgs& args, const GatherPolicy& policy, Stream 
           .num_indices = args.num_indices,
           .chunks_per_row = chunks_per_row,
           .table_stride = args.table_stride_bytes / kVecBytes,
+          .chunk_stride = args.elem_stride_bytes / kVecBytes,
           .chunks_per_slice = ceil_div(chunks_per_row, policy.slices),
           .lanes_log2 = policy.lanes_log2,
           .streams_out = policy.streams_out,
@@ -108,17 +110,27 @@ Status gather(const GatherArgs& args, Stream stream) {
   }
   DeviceInfo device;
   ROWLANE_RETURN_IF_ERROR(simt::device_info(&device));
+  const bool is_strided = args.elem_bytes != 0;
   const GatherPolicy policy = select_gather_policy(
       {.num_rows = args.num_rows,
        .num_indices = args.num_indices,
        .row_bytes = args.row_bytes,
        .table_bits = address(args.table) | static_cast<std::uint64_t>(args.table_stride_bytes),
-       .out_bits = address(args.out)},
+       // Elements that are loaded one by one are stored so.
+       .out_bits = is_strided ? static_cast<std::uint64_t>(args.elem_bytes) : address(args.out)},
       device);
+  if (is_strided && policy.vec_bytes != args.elem_bytes) {
+    return Status::error("elements are not aligned to their size");
+  }
   return dispatch_vec_bytes(policy.vec_bytes, [&]<int kVecBytes>() {
     return dispatch_index(args.index_type, [&]<typename IndexT>() {
-      return policy.is_staged ? launch_gather<kVecBytes, true, IndexT>(args, policy, stream)
-                              : launch_gather<kVecBytes, false, IndexT>(args, policy, stream);
+      if (is_strided) {
+        return launch_gather<kVecBytes, false, true, IndexT>(args, policy, stream);
+      }
+      if (policy.is_staged) {
+        return launch_gather<kVecBytes, true, false, IndexT>(args, policy, stream);
+      }
+      return launch_gather<kVecBytes, false, false, IndexT>(args, policy, stream);
     });
   });
 }

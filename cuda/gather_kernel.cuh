@@ -18,6 +18,7 @@ struct GatherKernelArgs {
   std::int64_t num_indices;
   std::int64_t chunks_per_row;
   std::int64_t table_stride;
+  std::int64_t chunk_stride;  // of gather_strided_kernel
   std::int64_t chunks_per_slice;  // grid y splits a row into slices
   int lanes_log2;
   bool streams_out;
@@ -104,7 +105,7 @@ ROWLANE_DEVICE void store_tile(Chunk* out, int num_chunks) {
 }
 
 template <int kVecBytes, bool kIsStaged, simt::Hint kOutHint, simt::Hint kTableHint,
-          typename IndexT>
+          bool kIsStrided = false, typename IndexT>
 ROWLANE_DEVICE void gather_rows(const GatherKernelArgs<kVecBytes, IndexT>& args) {
   using Chunk = simt::Bytes<kVecBytes>;
   const GatherGroup group(args.lanes_log2);
@@ -126,8 +127,9 @@ ROWLANE_DEVICE void gather_rows(const GatherKernelArgs<kVecBytes, IndexT>& args)
     for (int k = 0; k < kGatherRowsInFlight; ++k) {
       chunk[k] = Chunk{};
       if (is_row(row[k], args.num_rows)) {
-        chunk[k] =
-            simt::load_nc<kTableHint>(row_address(args.table, row[k], args.table_stride) + c);
+        const std::int64_t column = kIsStrided ? c * args.chunk_stride : c;
+        chunk[k] = simt::load_nc<kTableHint>(
+            row_address(args.table, row[k], args.table_stride) + column);
       }
     }
     ROWLANE_UNROLL
@@ -166,6 +168,14 @@ __global__ void __launch_bounds__(kBlockThreads, kGatherBlocksPerSm)
   } else {
     gather_rows<kVecBytes, kIsStaged, kEvictFirst, kEvictLast>(args);
   }
+}
+
+// The same for rows whose chunks, an element each, don't lie next to each other in the table.
+template <int kVecBytes, typename IndexT>
+__global__ void __launch_bounds__(kBlockThreads, kGatherBlocksPerSm)
+    gather_strided_kernel(GatherKernelArgs<kVecBytes, IndexT> args) {
+  using enum simt::Hint;
+  gather_rows<kVecBytes, /*kIsStaged=*/false, kNone, kNone, /*kIsStrided=*/true>(args);
 }
 
 }  // namespace rowlane::kernels

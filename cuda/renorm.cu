@@ -35,6 +35,7 @@ Status launch_renorm(const RenormArgs& args, const void* keys, Stream stream) {
                                     .num_rows = args.num_rows,
                                     .dim = args.dim,
                                     .row_stride = args.row_stride,
+                                    .column_stride = args.column_stride,
                                     .max_norm = static_cast<AccumT>(args.max_norm),
                                     .norm_type = static_cast<AccumT>(args.norm_type),
                                     .kind = norm_kind(args.norm_type),
@@ -68,9 +69,12 @@ Status renorm(const RenormArgs& args, Stream stream) {
   ROWLANE_RETURN_IF_ERROR(sort_pairs(sort, stream));
   return dispatch_elem(args.elem_type, [&]<typename ElemT>() {
     // Pairs of 64 bits are for more than four billion indices or rows; they take one element at a
-    // time.
+    // time, and so do rows whose elements don't lie next to each other.
     if (sort.format.wide) {
       return launch_renorm<ElemT, 1, std::uint64_t>(args, sort.keys, stream);
+    }
+    if (args.column_stride != 1) {
+      return launch_renorm<ElemT, 1, std::uint32_t>(args, sort.keys, stream);
     }
     const int vec_bytes =
         access_bytes(address(args.table) | static_cast<std::uint64_t>((args.dim | args.row_stride) *

@@ -16,6 +16,7 @@ struct RenormArgs {
   std::int64_t num_rows = 0;
   std::int64_t dim = 0;
   std::int64_t row_stride = 0;
+  std::int64_t column_stride = 1;  // elements from one of a row to the next
   ElemType elem_type = ElemType::kFloat32;
   const void* indices = nullptr;  // [num_indices]
   IndexType index_type = IndexType::kInt64;

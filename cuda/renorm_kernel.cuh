@@ -23,6 +23,7 @@ struct RenormKernelArgs {
   std::int64_t num_rows;
   std::int64_t dim;
   std::int64_t row_stride;
+  std::int64_t column_stride;  // 1 where several elements are loaded at once
   AccumT max_norm;
   AccumT norm_type;  // of kAnyPower
   NormKind kind;
@@ -89,11 +90,15 @@ __global__ void __launch_bounds__(kBlockThreads) renorm_kernel(RenormKernelArgs<
         row < args.num_rows && (position == 0 || simt::load_nc(args.keys + position - 1) != key);
   }
   ElemT* const elements = row_address(args.table, row, args.row_stride);
+  const auto chunk_at = [&](std::int64_t column) {
+    return reinterpret_cast<Chunk*>(elements +
+                                    (kElems == 1 ? column * args.column_stride : column));
+  };
 
   AccumT norm = 0;
   if (is_first) {
     for (std::int64_t c = first_column; c < args.dim; c += columns_per_step) {
-      const Chunk chunk = simt::load(reinterpret_cast<const Chunk*>(elements + c));
+      const Chunk chunk = simt::load(chunk_at(c));
       ROWLANE_UNROLL
       for (int e = 0; e < kElems; ++e) {
         norm = add_to_norm(args.kind, norm, simt::to_accum(chunk.v[e]), args.norm_type);
@@ -111,12 +116,12 @@ __global__ void __launch_bounds__(kBlockThreads) renorm_kernel(RenormKernelArgs<
 
   const AccumT scale = args.max_norm / (norm + static_cast<AccumT>(1e-7));
   for (std::int64_t c = first_column; c < args.dim; c += columns_per_step) {
-    Chunk chunk = simt::load(reinterpret_cast<const Chunk*>(elements + c));
+    Chunk chunk = simt::load(chunk_at(c));
     ROWLANE_UNROLL
     for (int e = 0; e < kElems; ++e) {
       chunk.v[e] = simt::from_accum<ElemT>(simt::to_accum(chunk.v[e]) * scale);
     }
-    simt::store(reinterpret_cast<Chunk*>(elements + c), chunk);
+    simt::store(chunk_at(c), chunk);
   }
 }
 

@@ -7,6 +7,9 @@
 #include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/functions/accumulate_grad.h>
 
+#include <algorithm>
+#include <functional>
+
 namespace rowlane::autograd {
 namespace {
 
@@ -22,6 +25,19 @@ struct Identity {
         num_entries(sparse._nnz()) {}
   friend bool operator==(const Identity&, const Identity&) = default;
 };
+
+// Whether the gradient can be seen to be coalesced, as the sum of several row gradients is. On a GPU
+// looking would cost a synchronisation.
+bool ascends(const at::Tensor& sparse) {
+  const at::Tensor indices = sparse._indices();
+  if (!indices.is_cpu() || indices.size(0) != 1) {
+    return false;
+  }
+  const at::Tensor list = indices.reshape(-1).contiguous();
+  const auto* const rows = list.const_data_ptr<std::int64_t>();
+  return std::adjacent_find(rows, rows + list.numel(), std::greater_equal<>()) ==
+         rows + list.numel();
+}
 
 }  // namespace
 
@@ -39,7 +55,8 @@ void keep_coalesced(const torch::autograd::Edge& edge, const at::Tensor& grad) {
           return;
         }
         const at::Tensor& gradient = at::Tensor(locked).grad();
-        if (gradient.defined() && gradient.is_sparse() && Identity(gradient) == identity) {
+        if (gradient.defined() && gradient.is_sparse() && !gradient.is_coalesced() &&
+            (Identity(gradient) == identity || ascends(gradient))) {
           gradient._coalesced_(true);
         }
       });

@@ -52,27 +52,28 @@ at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
   check_algorithm_on_cpu(kOp, algorithm);
 
   const std::int64_t dim = weight.size(1);
-  const at::Tensor table = weight.stride(1) == 1 || dim <= 1 ? weight : weight.contiguous();
   const at::Tensor index_list = indices.contiguous();
   at::Tensor out = empty_output(ops::output_sizes(indices, dim), weight.scalar_type());
-  if (out.numel() == 0 || table.size(0) == 0) {
+  if (out.numel() == 0 || weight.size(0) == 0) {
     dispatch_index(index_list, [&]<typename IndexT>() {
-      check_indices<IndexT>(kOp, index_list, table.size(0));
+      check_indices<IndexT>(kOp, index_list, weight.size(0));
     });
     return out;
   }
   const auto elem_bytes = static_cast<std::int64_t>(weight.element_size());
-  const GatherArgs args{.table = static_cast<const char*>(table.const_data_ptr()),
-                        .num_rows = table.size(0),
-                        .stride_bytes = table.stride(0) * elem_bytes,
+  const GatherArgs args{.table = static_cast<const char*>(weight.const_data_ptr()),
+                        .num_rows = weight.size(0),
+                        .stride_bytes = weight.stride(0) * elem_bytes,
                         .row_bytes = dim * elem_bytes,
+                        .elem_bytes = weight.stride(1) == 1 || dim == 1 ? 0 : elem_bytes,
+                        .elem_stride_bytes = weight.stride(1) * elem_bytes,
                         .out = static_cast<char*>(out.mutable_data_ptr()),
-                        .prefetches = is_prefetched(table.size(0) * dim * elem_bytes),
+                        .prefetches = is_prefetched(weight.size(0) * dim * elem_bytes),
                         .streams = is_streamed(index_list.numel() * dim * elem_bytes)};
   dispatch_index(index_list, [&]<typename IndexT>() {
     // The output is new, so nobody sees what is written before an index is found to be wrong.
     if (!gather<IndexT>(args, index_list)) {
-      check_indices<IndexT>(kOp, index_list, table.size(0));
+      check_indices<IndexT>(kOp, index_list, weight.size(0));
     }
   });
   return out;

@@ -1,11 +1,13 @@
 // max_norm on the CPU: the rows that are looked up, each one once, in parallel.
 #include <ATen/Parallel.h>
+#include <ATen/ops/tensor.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "csrc/cpu/elements.h"
@@ -106,13 +108,20 @@ void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, doubl
   if (rows.empty() || weight.size(1) == 0) {
     return;
   }
-  const bool rows_are_dense = weight.stride(1) == 1 || weight.size(1) == 1;
-  const at::Tensor table = rows_are_dense ? weight : weight.contiguous();
-  dispatch_elem(table.scalar_type(),
-                [&]<typename ElemT>() { scale_rows<ElemT>(table, rows, max_norm, norm_type); });
-  if (!rows_are_dense) {
-    weight.copy_(table);
+  const auto scale = [&](const at::Tensor& table) {
+    dispatch_elem(table.scalar_type(),
+                  [&]<typename ElemT>() { scale_rows<ElemT>(table, rows, max_norm, norm_type); });
+  };
+  if (weight.stride(1) == 1 || weight.size(1) == 1) {
+    scale(weight);
+    return;
   }
+  // Rows whose elements don't lie next to each other are scaled in a table of their own.
+  const at::Tensor named = at::tensor(rows, at::kLong);
+  const at::Tensor table = weight.index_select(0, named);
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  scale(table);
+  at::Tensor(weight).index_copy_(0, named, table);
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ at::Tensor embedding_sparse_backward(const at::Tensor& grad_output, const at::Te
   dispatch_index(index_list, [&]<typename IndexT>() {
     check_indices<IndexT>(kOp, index_list, num_embeddings);
   });
-  return ops::sparse_gradient(grad_output, index_list, num_embeddings, padding_idx);
+  return ops::sparse_gradient(grad_output, index_list, num_embeddings, padding_idx,
+                              /*are_in_range=*/true);
 }
 
 }  // namespace

@@ -23,14 +23,16 @@ at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices,
   const IndexCheck check(kOp, weight.device());
 
   const std::int64_t dim = weight.size(1);
-  const at::Tensor table = weight.stride(1) == 1 || dim <= 1 ? weight : weight.contiguous();
+  const bool is_strided = weight.stride(1) != 1 && dim > 1;
   const at::Tensor index_list = indices.contiguous();
   at::Tensor out = at::empty(ops::output_sizes(indices, dim), weight.options());
   const auto elem_bytes = static_cast<std::int64_t>(weight.element_size());
-  check_status(kOp, kernels::gather({.table = table.const_data_ptr(),
-                                     .num_rows = table.size(0),
+  check_status(kOp, kernels::gather({.table = weight.const_data_ptr(),
+                                     .num_rows = weight.size(0),
                                      .row_bytes = dim * elem_bytes,
-                                     .table_stride_bytes = table.stride(0) * elem_bytes,
+                                     .table_stride_bytes = weight.stride(0) * elem_bytes,
+                                     .elem_bytes = is_strided ? elem_bytes : 0,
+                                     .elem_stride_bytes = weight.stride(1) * elem_bytes,
                                      .indices = index_list.const_data_ptr(),
                                      .index_type = index_type(index_list),
                                      .num_indices = index_list.numel(),

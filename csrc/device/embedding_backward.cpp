@@ -153,7 +153,8 @@ at::Tensor embedding_sparse_backward(const at::Tensor& grad_output, const at::Te
   constexpr const char* kOp = "rowlane::embedding_sparse_backward";
   ops::check_backward(kOp, grad_output, indices, num_embeddings, padding_idx, "auto");
   const c10::DeviceGuard guard(grad_output.device());
-  return ops::sparse_gradient(grad_output, indices, num_embeddings, padding_idx);
+  return ops::sparse_gradient(grad_output, indices, num_embeddings, padding_idx,
+                              /*are_in_range=*/false);
 }
 
 }  // namespace

@@ -17,18 +17,17 @@ void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, doubl
   ops::check_renorm(kOp, weight, indices, max_norm, norm_type);
   const c10::DeviceGuard guard(weight.device());
   const IndexCheck check(kOp, weight.device());
-  const bool rows_are_dense = weight.stride(1) == 1 || weight.size(1) <= 1;
-  const at::Tensor table = rows_are_dense ? weight : weight.contiguous();
   const at::Tensor index_list = indices.contiguous();
   std::int64_t workspace_bytes = 0;
   check_status(
-      kOp, kernels::renorm_workspace_bytes(table.size(0), index_list.numel(), &workspace_bytes));
-  const at::Tensor workspace = make_workspace(workspace_bytes, table);
-  check_status(kOp, kernels::renorm({.table = table.mutable_data_ptr(),
-                                     .num_rows = table.size(0),
-                                     .dim = table.size(1),
-                                     .row_stride = table.stride(0),
-                                     .elem_type = elem_type(table),
+      kOp, kernels::renorm_workspace_bytes(weight.size(0), index_list.numel(), &workspace_bytes));
+  const at::Tensor workspace = make_workspace(workspace_bytes, weight);
+  check_status(kOp, kernels::renorm({.table = weight.mutable_data_ptr(),
+                                     .num_rows = weight.size(0),
+                                     .dim = weight.size(1),
+                                     .row_stride = weight.stride(0),
+                                     .column_stride = weight.size(1) > 1 ? weight.stride(1) : 1,
+                                     .elem_type = elem_type(weight),
                                      .indices = index_list.const_data_ptr(),
                                      .index_type = index_type(index_list),
                                      .num_indices = index_list.numel(),
@@ -36,10 +35,7 @@ void embedding_renorm(const at::Tensor& weight, const at::Tensor& indices, doubl
                                      .norm_type = norm_type,
                                      .workspace = workspace.mutable_data_ptr(),
                                      .report = check.report()},
-                                    current_stream(table.device())));
-  if (!rows_are_dense) {
-    weight.copy_(table);
-  }
+                                    current_stream(weight.device())));
   check.finish();
 }
 

@@ -44,7 +44,7 @@ namespace ops {
 
 void check_table(std::string_view op, const at::Tensor& weight) {
   TORCH_CHECK(weight.dim() == 2, op,
-              ": weight must be 2-D [num_embeddings, embedding_dim], got shape ",
+              ": 'weight' must be 2-D [num_embeddings, embedding_dim], got shape ",
               weight.sym_sizes());
 }
 

@@ -14,9 +14,11 @@ at::Tensor row_gradient_tensor(const at::Tensor& rows, const at::Tensor& values,
                                std::int64_t num_embeddings);
 
 // The entries of grad_output [*, D] and indices [*] in their order, without those of padding_idx:
-// copies. An index out of range gives zeros for row 0, or nothing. On a GPU padding_idx costs a
-// synchronisation with the host.
+// copies, expanded as grad_output is where the indices are known to be in range. Elsewhere an index
+// out of range gives zeros for row 0, or nothing. On a GPU padding_idx costs a synchronisation with
+// the host.
 at::Tensor sparse_gradient(const at::Tensor& grad_output, const at::Tensor& indices,
-                           std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx);
+                           std::int64_t num_embeddings, std::optional<std::int64_t> padding_idx,
+                           bool are_in_range);
 
 }  // namespace rowlane::ops

@@ -76,7 +76,7 @@ void check_target(std::string_view op, const StepTarget& target, StepRule rule,
                   const StepNumbers& numbers) {
   const at::Tensor& weight = target.weight;
   TORCH_CHECK(weight.dim() == 2, op,
-              ": weight must be 2-D [num_embeddings, embedding_dim], got shape ", weight.sizes());
+              ": 'weight' must be 2-D [num_embeddings, embedding_dim], got shape ", weight.sizes());
   const at::ScalarType type = weight.scalar_type();
   check_summable(op, "weight", weight);
   TORCH_CHECK(weight.is_contiguous(), op, ": weight must be contiguous");

@@ -116,6 +116,52 @@ TEST_P(Gather, FollowsTheStrideOfTheTable) {
   expect_gathered<std::int64_t>(Geometry{5, 24, 0}, {4, 3, 0});
 }
 
+// A transposed table, and one that is a column expanded.
+TEST_P(Gather, FollowsTheStrideOfTheElements) {
+  const CheckedSchedule schedule(GetParam());
+  const std::vector<std::int64_t> indices{4, 0, 4, 6, -1, 3, 7, 1};
+  constexpr std::int64_t kNumRows = 7;
+  for (const std::int64_t elem_bytes : {1, 2, 4, 8, 16}) {
+    for (const std::int64_t dim : {2, 3, 32, 33, 257}) {
+      for (const bool is_expanded : {false, true}) {
+        SCOPED_TRACE(::testing::Message() << elem_bytes << " bytes, dim " << dim);
+        const std::int64_t stride = is_expanded ? 0 : kNumRows * elem_bytes;
+        const DeviceArray<std::uint8_t> table(
+            random_bytes(elem_bytes * kNumRows * (is_expanded ? 1 : dim)));
+        const DeviceArray<std::int64_t> device_indices(indices);
+        const std::int64_t row_bytes = dim * elem_bytes;
+        const DeviceArray<std::uint8_t> out(indices.size() * static_cast<std::size_t>(row_bytes));
+        const Status status = gather({.table = table.data(),
+                                      .num_rows = kNumRows,
+                                      .row_bytes = row_bytes,
+                                      .table_stride_bytes = elem_bytes,
+                                      .elem_bytes = elem_bytes,
+                                      .elem_stride_bytes = stride,
+                                      .indices = device_indices.data(),
+                                      .index_type = IndexType::kInt64,
+                                      .num_indices = static_cast<std::int64_t>(indices.size()),
+                                      .out = out.data()},
+                                     nullptr);
+        ASSERT_TRUE(status.ok()) << status.message();
+        const std::vector<std::uint8_t> zeros(16, 0);
+        for (std::size_t i = 0; i < indices.size(); ++i) {
+          const std::int64_t row = indices[i];
+          for (std::int64_t c = 0; c < dim; ++c) {
+            const std::uint8_t* const expected =
+                row >= 0 && row < kNumRows ? table.data() + row * elem_bytes + c * stride
+                                           : zeros.data();
+            ASSERT_EQ(std::memcmp(out.data() + static_cast<std::int64_t>(i) * row_bytes +
+                                      c * elem_bytes,
+                                  expected, static_cast<std::size_t>(elem_bytes)),
+                      0)
+                << "row " << row << ", column " << c;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(Gather, IndexOutOfRangeReadsNothingAndGivesZeros) {
   const CheckedSchedule schedule(GetParam());
   expect_gathered<std::int64_t>(Geometry{5, 16, 16},

@@ -118,13 +118,13 @@ void with_tangent(const torch::Tensor& primal, const std::function<void(torch::T
 std::vector<BadCall> look_up_calls() {
   return {
       {"WeightOfOneDim", [](Tensors& t) { look_up(t.table[0], t.indices); },
-       "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape [2]"},
+       "rowlane::embedding: 'weight' must be 2-D [num_embeddings, embedding_dim], got shape [2]"},
       {"WeightOfThreeDims", [](Tensors& t) { look_up(t.table.unsqueeze(0), t.indices); },
-       "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape "
+       "rowlane::embedding: 'weight' must be 2-D [num_embeddings, embedding_dim], got shape "
        "[1, 5, 2]"},
       {"WeightOfNoDimWithPadding",
        [](Tensors& t) { look_up(t.table[0][0], t.indices, options().padding_idx(0)); },
-       "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape []"},
+       "rowlane::embedding: 'weight' must be 2-D [num_embeddings, embedding_dim], got shape []"},
       {"FloatIndices", [](Tensors& t) { look_up(t.table, t.grad); },
        "rowlane::embedding: indices must be int32 or int64, got Float"},
       {"ShortIndices", [](Tensors& t) { look_up(t.table, t.indices.to(torch::kShort)); },
@@ -226,7 +226,7 @@ std::vector<BadCall> max_norm_calls() {
       {"IntegersWithMaxNorm", [=](Tensors& t) { look_up(t.integers, t.indices, with(1)); },
        "rowlane::embedding: weight must be half, bfloat16, float or double, got Long"},
       {"WeightOfOneDimWithMaxNorm", [=](Tensors& t) { look_up(t.table[1], t.indices, with(1)); },
-       "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape [2]"},
+       "rowlane::embedding: 'weight' must be 2-D [num_embeddings, embedding_dim], got shape [2]"},
       {"OverlappingTable",
        [=](Tensors& t) {
          look_up(t.table[3].expand({5, 2}), t.indices, with(1));

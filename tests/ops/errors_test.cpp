@@ -274,11 +274,11 @@ TEST(ArgumentErrors, SayWhatWasWrongAndWhatWasGot) {
             "rowlane::embedding: indices must be int32 or int64, got Short");
   EXPECT_EQ(
       message_of<c10::Error>([&] { rowlane::embedding(torch::randn({5}), indices); }),
-      "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape [5]");
+      "rowlane::embedding: 'weight' must be 2-D [num_embeddings, embedding_dim], got shape [5]");
   EXPECT_EQ(message_of<c10::Error>([&] {
               rowlane::embedding(torch::randn({5, 2, 1}), indices);
             }),
-            "rowlane::embedding: weight must be 2-D [num_embeddings, embedding_dim], got shape "
+            "rowlane::embedding: 'weight' must be 2-D [num_embeddings, embedding_dim], got shape "
             "[5, 2, 1]");
   EXPECT_EQ(message_of<c10::ValueError>(
                 [&] { rowlane::embedding(table, indices, EmbeddingFuncOptions().padding_idx(5)); }),

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <chrono>
 #include <string>
 #include <tuple>
 
@@ -148,6 +149,47 @@ TEST_P(Shapes, StridedInputsGiveTheSameResult) {
         expanded, oracle_backward(torch::ones_like(rows), valid.t().contiguous(), table.size(0))
                       .to(torch::kFloat)));
   }
+}
+
+TEST_P(Shapes, StridedTablesOfEveryTypeAndDimAreLookedUp) {
+  const auto indices = make_indices(IndexSet::kZipf, kNumRows, 100).to(GetParam());
+  for (const auto dtype :
+       {torch::kBool, torch::kChar, torch::kHalf, torch::kBFloat16, torch::kFloat, torch::kDouble,
+        torch::kLong, torch::kComplexDouble}) {
+    for (const std::int64_t dim : {1, 2, 3, 8, 31, 64, 257}) {
+      SCOPED_TRACE(::testing::Message() << dtype << " dim " << dim);
+      const auto wide = torch::randint(-9, 9, {kNumRows + 1, 2 * dim + 1}).to(GetParam(), dtype);
+      const auto tall = torch::randint(-9, 9, {dim + 1, kNumRows + 1}).to(GetParam(), dtype);
+      for (const auto& table :
+           {wide.slice(0, 1).slice(1, 1, dim + 1), wide.slice(0, 1).slice(1, 1, 2 * dim + 1, 2),
+            tall.t().slice(0, 1).slice(1, 1), wide.slice(0, 1).narrow(1, 1, 1).expand({-1, dim}),
+            wide[0][0].expand({kNumRows, dim})}) {
+        EXPECT_TRUE(bit_equal(rowlane::embedding(table, indices), table.index_select(0, indices)));
+        EXPECT_TRUE(bit_equal(rowlane::embedding(table, indices.to(torch::kInt)),
+                              table.index_select(0, indices)));
+      }
+    }
+  }
+}
+
+TEST_P(Shapes, FewRowsOfALargeTransposedTableAreReadAlone) {
+  if (runs_device_code(GetParam())) {
+    GTEST_SKIP() << "Clocks say nothing about device code.";
+  }
+  const auto table = torch::ones({64, 1'000'000}).t();
+  const auto indices = torch::randint(table.size(0), {64}, torch::kLong);
+  const auto seconds_of = [](auto&& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    work();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  const double copy = seconds_of([&] { return table.contiguous(); });
+  const double look_ups = seconds_of([&] {
+    for (int i = 0; i < 10; ++i) {
+      rowlane::embedding(table, indices, EmbeddingFuncOptions().max_norm(1e6 * i));
+    }
+  });
+  EXPECT_LT(look_ups, copy);
 }
 
 INSTANTIATE_TEST_SUITE_P(AllDevices, Shapes, ::testing::ValuesIn(devices()),

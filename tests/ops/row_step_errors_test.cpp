@@ -50,7 +50,7 @@ std::vector<BadStep> bad_targets() {
          in.table.weight = in.table.weight[0];
          in.row_step();
        },
-       "rowlane::row_step_: weight must be 2-D [num_embeddings, embedding_dim], got shape [2]"},
+       "rowlane::row_step_: 'weight' must be 2-D [num_embeddings, embedding_dim], got shape [2]"},
       {"TableOfIntegers",
        [](Inputs& in) {
          in.table.weight = in.table.weight.to(torch::kLong);

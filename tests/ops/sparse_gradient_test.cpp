@@ -190,6 +190,22 @@ TEST_P(Coo, RowGradientIsStillCoalescedInTheParameter) {
   EXPECT_EQ(weight.grad()._nnz(), 4);
 }
 
+// As when the table is the input's and the output's: autograd adds the two row gradients up.
+TEST_P(Coo, RowGradientsOfTwoLookUpsInOnePassAreCoalesced) {
+  const auto weight = table.clone().requires_grad_();
+  const auto twice = [&](const EmbeddingFuncOptions& options) {
+    weight.mutable_grad() = torch::Tensor();
+    (rowlane::embedding(weight, indices, options).pow(2).sum() +
+     rowlane::embedding(weight, indices[1], options).sum())
+        .backward();
+    return weight.grad();
+  };
+  const auto rows = twice(row_gradient());
+  EXPECT_TRUE(rows.is_coalesced());
+  EXPECT_EQ(rows._nnz(), 4);
+  EXPECT_TRUE(rows.to_dense().allclose(twice({})));
+}
+
 // A gradient that isn't the row gradient itself isn't taken for one.
 TEST_P(Coo, ASparseGradientThatWasAddedToStaysUncoalesced) {
   const auto weight = table.clone().requires_grad_();
@@ -228,6 +244,31 @@ TEST_P(Coo, ExpandedAndStridedGradientsGiveTheSameEntries) {
       EXPECT_TRUE(same_entries(gradient(table, indices.t().t(), grad_output, options),
                                gradient(table, indices, grad_output.contiguous(), options)));
     }
+  }
+}
+
+// In torch's layout two gradients of the same indices are joined, not added entry by entry.
+TEST_P(Coo, ExpandedGradientsTakeTheMemoryOfOneRowAndJoin) {
+  const auto incoming = torch::randn({3}, table.options());
+  for (const auto& grad_output : {incoming.expand({2, 3, 3}), incoming[0].expand({2, 3, 3})}) {
+    const auto weight = table.clone().requires_grad_();
+    const auto grad = gradient(table, indices, grad_output, sparse());
+    const auto looked_up =
+        F::embedding(indices, weight, F::EmbeddingFuncOptions().sparse(true));
+    const auto theirs = torch::autograd::grad({looked_up}, {weight}, {grad_output})[0];
+    EXPECT_TRUE(same_entries(grad, theirs));
+    EXPECT_FALSE(grad._values().is_alias_of(grad_output));
+    if (!runs_device_code(GetParam())) {
+      EXPECT_EQ(grad._values().strides(), theirs._values().strides());
+      EXPECT_LE(grad._values().storage().nbytes(), std::size_t{3 * 8});
+    }
+    for (int pass = 0; pass < 2; ++pass) {
+      rowlane::embedding(weight, indices, sparse()).backward(grad_output);
+    }
+    if (!runs_device_code(GetParam())) {
+      EXPECT_EQ(weight.grad()._nnz(), 12);
+    }
+    EXPECT_TRUE(weight.grad().to_dense().allclose(2 * grad.to_dense()));
   }
 }
 

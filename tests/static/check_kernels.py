@@ -72,6 +72,11 @@ def gather(arch, chunk_bytes, is_staged, index):
                      store_hinted(arch, wide_bytes)}
 
 
+def gather_strided(_, chunk_bytes, index):
+    chunk_bytes = int(chunk_bytes)
+    return REPORT | {read_only(SIZES[index]), read_only(chunk_bytes), store(chunk_bytes)}
+
+
 def scatter_atomic(arch, elem, elems, index):
     row_bytes = SIZES[elem] * int(elems)
     add_bytes = row_bytes if arch >= 90 and elem == "float" else SIZES[elem]
@@ -181,6 +186,7 @@ EXPECTED = {
     "count_digits_kernel": count_digits,
     "count_runs_kernel": count_runs,
     "gather_kernel": gather,
+    "gather_strided_kernel": gather_strided,
     "make_pairs_kernel": make_pairs,
     "renorm_kernel": renorm,
     "row_catch_up_kernel": row_catch_up,

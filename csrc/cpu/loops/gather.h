@@ -66,8 +66,40 @@ bool gather_rows(const GatherArgs& args, const IndexT* indices, std::int64_t beg
   return all_in_range;
 }
 
+// Rows whose elements don't lie next to each other, as those of a transposed table.
+template <std::size_t kElemBytes, typename IndexT>
+bool gather_elements(const GatherArgs& args, const IndexT* indices, std::int64_t begin,
+                     std::int64_t end) {
+  const GatherArgs a = args;
+  bool all_in_range = true;
+  for (std::int64_t i = begin; i < end; ++i) {
+    const std::int64_t row = checked_row(indices[i], a.num_rows, all_in_range);
+    const char* from = a.table + row * a.stride_bytes;
+    char* const to = a.out + i * a.row_bytes;
+    for (std::int64_t b = 0; b < a.row_bytes; b += static_cast<std::int64_t>(kElemBytes)) {
+      std::memcpy(to + b, from, kElemBytes);
+      from += a.elem_stride_bytes;
+    }
+  }
+  return all_in_range;
+}
+
 template <typename IndexT>
 bool gather(const GatherArgs& args, const IndexT* indices, std::int64_t begin, std::int64_t end) {
+  switch (args.elem_bytes) {
+    case 1:
+      return gather_elements<1>(args, indices, begin, end);
+    case 2:
+      return gather_elements<2>(args, indices, begin, end);
+    case 4:
+      return gather_elements<4>(args, indices, begin, end);
+    case 8:
+      return gather_elements<8>(args, indices, begin, end);
+    case 16:
+      return gather_elements<16>(args, indices, begin, end);
+    default:
+      break;
+  }
   switch (args.row_bytes) {
     case 1:
       return gather_rows_of<1>(args, indices, begin, end);

@@ -22,13 +22,51 @@ class Embedding(torch.nn.Embedding):
     _tie: tuple[RowOptimizer, Tensor] | None = None
     _is_fused = False
 
-    def __init__(self, *args: Any, row_gradient: bool = False, algorithm: str = "auto",
-                 **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        row_gradient: bool = False,
+        algorithm: str = "auto",
+    ) -> None:
+        super().__init__(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type,
+                         scale_grad_by_freq, sparse, _weight, _freeze, device, dtype)
         self.row_gradient = row_gradient
         self.algorithm = algorithm
         # What DistributedDataParallel goes by.
         self.sparse = self.sparse or row_gradient
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        *,
+        row_gradient: bool = False,
+        algorithm: str = "auto",
+    ) -> Embedding:
+        """As torch's: the table is `embeddings`, which isn't copied."""
+        table = super().from_pretrained(embeddings, freeze, padding_idx, max_norm, norm_type,
+                                        scale_grad_by_freq, sparse)
+        table.row_gradient = row_gradient
+        table.algorithm = algorithm
+        table.sparse = sparse or row_gradient
+        return table
 
     def reset_parameters(self) -> None:
         """As torch's. Brings a tied table up to date first."""

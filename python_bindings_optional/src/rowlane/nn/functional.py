@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 from .. import _library  # noqa: F401
 
@@ -26,6 +27,10 @@ def embedding(
     is a coalesced COO tensor, an entry per row. algorithm: of the gradient, "auto", "sorted",
     "small" or "atomic"; all but the last are deterministic.
     """
+    if has_torch_function_variadic(input, weight):  # what torch.fx traces with
+        return handle_torch_function(
+            embedding, (input, weight), input, weight, padding_idx, max_norm, norm_type,
+            scale_grad_by_freq, sparse, row_gradient=row_gradient, algorithm=algorithm)
     if padding_idx is not None:
         num_rows = weight.size(0)
         if not -num_rows <= padding_idx < num_rows:

@@ -29,6 +29,8 @@ def _with_dense_gradients(parameters: Tensor | Iterable[Tensor]) -> Iterator[Ten
             continue
         parameter.grad = parameter.grad.coalesce()
         values = parameter.grad._values()
+        if values.numel() == 0:
+            values = values.new_zeros(1)  # the largest of no numbers isn't defined
         stand_in = torch.empty_like(values)
         stand_in.grad = values
         yield stand_in
