@@ -32,6 +32,7 @@
 #include "support/progress.h"
 #include "support/record.h"
 #include "support/summary.h"
+#include "support/tabular_data.h"
 #include "support/vectors.h"
 
 namespace rowlane::examples {
@@ -104,8 +105,7 @@ class ReviewModel : public torch::nn::Module {
 
 double accuracy(ReviewModel& model, const FilmReviews& reviews) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor is_right = model.forward(reviews.rows).gt(0).eq(reviews.verdicts.gt(0));
-  return is_right.to(at::kDouble).mean().item<double>();
+  return accuracy(model.forward(reviews.rows), reviews.verdicts);
 }
 
 // Returns the mean loss of the batches.
@@ -177,6 +177,9 @@ bool run(const Options& options) {
       options.vectors_path.empty()
           ? read_minilm_table(options.common.data_dir / "minilm")
           : add_special_rows(read_vectors(options.vectors_path, kFormats.at(options.format)));
+  if (!options.save_path.empty()) {
+    check_words(pretrained.words, kFormats.at(options.format));
+  }
   const FilmReviews reviews =
       read_film_reviews(options.common.data_dir / "film-reviews", pretrained);
   const auto num_words = reviews.rows.ne(pretrained.padding_row).sum().item<double>();
