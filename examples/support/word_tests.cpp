@@ -52,7 +52,10 @@ std::vector<Neighbour> nearest_words(const Vocabulary& vocabulary, const at::Ten
   std::vector<Neighbour> neighbours;
   for (const ScoredRow& scored :
        top_rows("cosines", cosines, std::min(count, vocabulary.size() - 1), /*is_largest=*/true)) {
-    neighbours.push_back({vocabulary.words()[static_cast<std::size_t>(scored.row)], scored.score});
+    if (scored.row != row) {
+      neighbours.push_back(
+          {vocabulary.words()[static_cast<std::size_t>(scored.row)], scored.score});
+    }
   }
   return neighbours;
 }
