@@ -103,11 +103,6 @@ class ReviewModel : public torch::nn::Module {
   torch::nn::Linear output_{nullptr};
 };
 
-double accuracy(ReviewModel& model, const FilmReviews& reviews) {
-  const torch::NoGradGuard no_grad;
-  return accuracy(model.forward(reviews.rows), reviews.verdicts);
-}
-
 // Returns the mean loss of the batches.
 double train_epoch(ReviewModel& model, torch::optim::Optimizer& optimizer,
                    const FilmReviews& reviews, const PretrainedTable& pretrained,
@@ -147,7 +142,8 @@ double train(const std::string& kind, std::uint64_t seed, const PretrainedTable&
                                   torch::optim::AdagradOptions(options.learning_rate));
   double last_accuracy = NAN;
   const auto judge = [&](std::int64_t num_epochs, double loss) {
-    last_accuracy = accuracy(model, test);
+    const torch::NoGradGuard no_grad;
+    last_accuracy = accuracy(model.forward(test.rows), test.verdicts);
     record.add({kind, static_cast<std::int64_t>(seed), num_epochs, loss, last_accuracy});
   };
   const std::int64_t first_epoch = resume_training(options.common, model, optimizer);

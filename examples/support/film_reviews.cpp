@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <string>
 #include <vector>
 
 #include "csv.h"

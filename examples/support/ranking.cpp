@@ -18,8 +18,8 @@ bool report_not_a_number(const std::string& what, std::int64_t count, std::int64
 
 std::vector<double> mean_ranks(const std::string& what, const std::vector<double>& values) {
   std::vector<double> ranks(values.size(), std::numeric_limits<double>::quiet_NaN());
-  const auto num_bad = std::count_if(values.begin(), values.end(),
-                                     [](double value) { return std::isnan(value); });
+  const auto num_bad =
+      std::count_if(values.begin(), values.end(), [](double value) { return std::isnan(value); });
   if (report_not_a_number(what, num_bad, static_cast<std::int64_t>(values.size()))) {
     return ranks;
   }

@@ -87,7 +87,9 @@ void write_safetensors(const std::filesystem::path& path,
     contents.push_back(tensor.detach().to(at::kCPU).contiguous());
     const auto end = offset + static_cast<std::int64_t>(contents.back().nbytes());
     header[name] = {
-        {"dtype", kSafetensorsTypes[found - kDtypes.begin()].name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
+        {"dtype", kSafetensorsTypes[static_cast<std::size_t>(found - kDtypes.begin())].name},
+        {"shape", tensor.sizes().vec()},
+        {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump();

@@ -1,7 +1,7 @@
 // Text files as any system writes them.
 //
-// Every reader of text here accepts a byte order mark of UTF-8 at the beginning, lines that end in a
-// line feed or in a carriage return and a line feed, and a last line without an end. A file that
+// Every reader of text here accepts a byte order mark of UTF-8 at the beginning, lines that end in
+// a line feed or in a carriage return and a line feed, and a last line without an end. A file that
 // can't be opened, or is a folder, is refused with "cannot read PATH".
 #pragma once
 

@@ -36,8 +36,8 @@ TestScore similarity_score(const Vocabulary& vocabulary, const at::Tensor& table
                            const std::vector<JudgedPair>& pairs);
 
 // The share of analogies for which, of all words but a, b and c, d is nearest to b - a + c (of
-// vectors of length 1). A vector that is not-a-number is nearest to nothing. Source: Mikolov et al.,
-// "Efficient Estimation of Word Representations in Vector Space".
+// vectors of length 1). A vector that is not-a-number is nearest to nothing. Source:
+// Mikolov et al., "Efficient Estimation of Word Representations in Vector Space".
 TestScore analogy_score(const Vocabulary& vocabulary, const at::Tensor& table,
                         const std::vector<Analogy>& analogies);
 
@@ -64,7 +64,8 @@ void print_neighbours(const Vocabulary& vocabulary, const at::Tensor& table,
 
 // Writes `path`.txt and `path`.bin, word2vec's two formats, and then reads both back.
 //
-// Throws std::runtime_error when one can't be written, or isn't read as the numbers that were written.
+// Throws std::runtime_error when one can't be written, or isn't read as the numbers that were
+// written.
 void write_both_formats(const std::filesystem::path& path, const WordVectors& vectors);
 
 }  // namespace rowlane::examples

@@ -136,15 +136,17 @@ TEST(Safetensors, ReadsATableBesideTensorsOfOtherTypes) {
   const std::string path = directory.file("t").string();
   for (const std::string type : {"F8_E4M3", "F8_E5M2", "U16", "U32", "U64", "C64", "F4"}) {
     std::string entry = R"("a":{"dtype":")" + type + R"(","shape":[3],"data_offsets":[0,4]})";
-    directory.write("t", file_content("{" + entry +
-                                          R"(,"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
-                                      8));
+    directory.write(
+        "t",
+        file_content("{" + entry + R"(,"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8));
     const SafetensorsFile file(path);
     EXPECT_EQ(file.names(), std::vector<std::string>({"a", "b"}));
     EXPECT_TRUE(file.read("b").equal(torch::zeros({1})));
     EXPECT_EQ(message_of([&] { file.read("a"); }),
-              path + ": the tensor \"a\": its dtype must be one of F64, F32, F16, BF16, I64, I32, "
-                     "I16, I8, U8, BOOL, got " + type);
+              path +
+                  ": the tensor \"a\": its dtype must be one of F64, F32, F16, BF16, I64, I32, "
+                  "I16, I8, U8, BOOL, got " +
+                  type);
   }
 }
 

@@ -37,16 +37,28 @@ using namespace rowlane::examples;
 using Files = std::vector<std::string>;
 
 constexpr int kNumMutations = 10'000;
-constexpr std::size_t kMostBytes = 4096;         // of a mutated file
+constexpr std::size_t kMostBytes = 4096;          // of a mutated file
 constexpr std::size_t kSmallConstant = 32 << 10;  // a stream's buffer, errors, the first of a table
 
 // Whole numbers that some type doesn't hold, and what isn't a whole number.
-const Files kNumbers = {"0",          "-1",         "1",
-                        "255",        "65536",      "2147483648",
-                        "4294967297", "999999999999", "9223372036854775807",
-                        "18446744073709551615", "18446744073709551616", "-9223372036854775808",
-                        "1e999",      "2.5",        "nan",
-                        "-inf",       "0x10",       ""};
+const Files kNumbers = {"0",
+                        "-1",
+                        "1",
+                        "255",
+                        "65536",
+                        "2147483648",
+                        "4294967297",
+                        "999999999999",
+                        "9223372036854775807",
+                        "18446744073709551615",
+                        "18446744073709551616",
+                        "-9223372036854775808",
+                        "1e999",
+                        "2.5",
+                        "nan",
+                        "-inf",
+                        "0x10",
+                        ""};
 
 // The same mutations in every run.
 class Mutator {
@@ -81,9 +93,9 @@ class Mutator {
       case 2:
         for (std::size_t i = 0, count = 1 + below(8); i < count; ++i) {
           const std::string_view kLikely = " \n\r\t,\"'{}[]:#-.0";
-          file.insert(file.begin() + static_cast<std::ptrdiff_t>(place),
-                      below(2) == 0 ? kLikely[below(kLikely.size())]
-                                    : static_cast<char>(below(256)));
+          file.insert(
+              file.begin() + static_cast<std::ptrdiff_t>(place),
+              below(2) == 0 ? kLikely[below(kLikely.size())] : static_cast<char>(below(256)));
         }
         break;
       case 3:
@@ -173,8 +185,8 @@ void fuzz(const Files& files, Read&& read, Check&& check,
   Mutator mutator(files);
   int num_read = 0;
   for (int i = 0; i < kNumMutations; ++i) {
-    const std::string file = i < static_cast<int>(files.size()) ? files[static_cast<std::size_t>(i)]
-                                                                : mutator.next();
+    const std::string file =
+        i < static_cast<int>(files.size()) ? files[static_cast<std::size_t>(i)] : mutator.next();
     memory_file.write(file);
     const std::size_t most_bytes = 10 * file.size() + kSmallConstant;
     start_counting();
@@ -188,7 +200,8 @@ void fuzz(const Files& files, Read&& read, Check&& check,
       const std::string_view sentence = error.what();
       ASSERT_TRUE(sentence.find(path.string()) != std::string_view::npos ||
                   sentence.find(other.string()) != std::string_view::npos)
-          << "mutation " << i << ": " << sentence << "\n" << file;
+          << "mutation " << i << ": " << sentence << "\n"
+          << file;
       ASSERT_GE(i, static_cast<int>(files.size())) << error.what();
     } catch (const std::exception& error) {
       FAIL() << "mutation " << i << ": " << error.what() << "\n" << file;
@@ -295,30 +308,28 @@ TEST(ReaderFuzz, Safetensors) {
       R"("b":{"dtype":"I64","shape":[],"data_offsets":[24,32]},)"
       R"("c":{"dtype":"BF16","shape":[4,0],"data_offsets":[32,32]},)"
       R"("d":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[32,40]}})";
-  fuzz(
-      {safetensors_file(some, 40),
-       safetensors_file(R"({"t":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}    )", 16)},
-      read_safetensors_header,
-      [](const std::string& file, const auto& entries) {
-        const std::vector<std::string> numbers = tokens(file);
-        for (const auto& [name, entry] : entries) {
-          expect(entry.offset >= 8 && entry.num_bytes >= 0 &&
-                     static_cast<std::size_t>(entry.offset + entry.num_bytes) <= file.size(),
-                 "bytes beyond the file");
-          double num_elements = 1;
-          for (const std::int64_t size : entry.shape) {
-            num_elements *= static_cast<double>(size);
-            expect(std::ranges::find(numbers, std::to_string(size)) != numbers.end(),
-                   "a size that the file doesn't hold");
-          }
-          for (const SafetensorsType& type : kSafetensorsTypes) {
-            expect(entry.dtype != type.name ||
-                       num_elements * static_cast<double>(type.num_bytes) ==
-                           static_cast<double>(entry.num_bytes),
-                   "a shape that its bytes don't fill");
-          }
-        }
-      });
+  fuzz({safetensors_file(some, 40),
+        safetensors_file(R"({"t":{"dtype":"U8","shape":[16],"data_offsets":[0,16]}}    )", 16)},
+       read_safetensors_header, [](const std::string& file, const auto& entries) {
+         const std::vector<std::string> numbers = tokens(file);
+         for (const auto& [name, entry] : entries) {
+           expect(entry.offset >= 8 && entry.num_bytes >= 0 &&
+                      static_cast<std::size_t>(entry.offset + entry.num_bytes) <= file.size(),
+                  "bytes beyond the file");
+           double num_elements = 1;
+           for (const std::int64_t size : entry.shape) {
+             num_elements *= static_cast<double>(size);
+             expect(std::ranges::find(numbers, std::to_string(size)) != numbers.end(),
+                    "a size that the file doesn't hold");
+           }
+           for (const SafetensorsType& type : kSafetensorsTypes) {
+             expect(
+                 entry.dtype != type.name || num_elements * static_cast<double>(type.num_bytes) ==
+                                                 static_cast<double>(entry.num_bytes),
+                 "a shape that its bytes don't fill");
+           }
+         }
+       });
 }
 
 // A field in quotes has each quote twice.
@@ -338,7 +349,10 @@ TEST(ReaderFuzz, Csv) {
     text += std::to_string(i) + ",plain\n";
   }
   fuzz(
-      with_ends(text), [](const auto& path) { return read_csv(path, {"rating", "text"}); },
+      with_ends(text),
+      [](const auto& path) {
+        return read_csv(path, {"rating", "text"});
+      },
       [](const std::string& file, const std::vector<CsvRow>& rows) {
         expect(rows.size() <= static_cast<std::size_t>(std::ranges::count(file, '\n')), "rows");
         for (const CsvRow& row : rows) {
@@ -501,11 +515,12 @@ void expect_little_memory(const std::string& begin, const std::string& line, Rea
 }
 
 TEST(ReaderMemory, IsAtMostTenTimesTheFile) {
-  expect_little_memory("", "word 0.12345 -0.12345 0.12345 0.12345\n", [](const auto& path) {
-    read_vector_file(path, VectorFormat::kGloveText);
-  });
+  expect_little_memory("", "word 0.12345 -0.12345 0.12345 0.12345\n",
+                       [](const auto& path) { read_vector_file(path, VectorFormat::kGloveText); });
   expect_little_memory("rating,text\n", "3.5,\"A gorgeously elaborate film, again\"\n",
-                       [](const auto& path) { read_csv(path, {"rating", "text"}); });
+                       [](const auto& path) {
+                         read_csv(path, {"rating", "text"});
+                       });
   expect_little_memory("", "a book about another book that is about books and words\n",
                        [](const auto& path) { read_corpus(path, {}); });
   expect_little_memory("", "computer\tkeyboard\t7.62\n", read_judged_pairs);

@@ -121,7 +121,9 @@ TEST(Readers, SayWhatIsWrongInATable) {
           {"x,y\n1,2\"3\n", "row 1 has a quote within a field"},
           {"x,y\n1,\"2\"3\n", "row 1 has a quote within a field"},
       },
-      [](const auto& path) { read_csv(path, {"x", "y"}); });
+      [](const auto& path) {
+        read_csv(path, {"x", "y"});
+      });
   for (const char* field : {"x", "", "1x", "nan", "inf", "1e99", " 1"}) {
     EXPECT_EQ(message_of([&] { csv_number(field, "rating", "PATH: row 2"); }),
               "PATH: row 2: rating must be a number, got \"" + std::string(field) + "\"");
@@ -152,8 +154,9 @@ TEST(Readers, SayWhatIsWrongInWords) {
                     {"a b 1x\n", "unexpected line: a b 1x"},
                     {"a b nan\n", "unexpected line: a b nan"}},
                    read_judged_pairs);
-  expect_sentences({{"a b c\n", "unexpected line: a b c"}, {"a b c d e\n", "unexpected line: a b c d e"}},
-                   read_analogies);
+  expect_sentences(
+      {{"a b c\n", "unexpected line: a b c"}, {"a b c d e\n", "unexpected line: a b c d e"}},
+      read_analogies);
 }
 
 std::string safetensors_file(const std::string& header, std::size_t num_bytes) {
@@ -165,10 +168,9 @@ std::string safetensors_file(const std::string& header, std::size_t num_bytes) {
 TEST(Readers, KeepTensorsOfOtherTypes) {
   const TemporaryDirectory directory;
   const auto entries = read_safetensors_header(directory.write(
-      "t", safetensors_file(
-               R"({"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},)"
-               R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
-               8)));
+      "t", safetensors_file(R"({"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},)"
+                            R"("b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+                            8)));
   EXPECT_EQ(entries.at("a").dtype, "F8_E4M3");
   EXPECT_EQ(entries.at("b").num_bytes, 4);
 }
@@ -180,8 +182,7 @@ TEST(Readers, RefuseSizesThatAreNoWholeNumbers) {
   };
   const std::string place = "offset 8: the header's entry \"a\": ";
   const std::string no_shape = place + "its shape must be an array of whole numbers";
-  const std::string no_bytes =
-      place + "its shape and dtype don't make the 0 bytes that it has";
+  const std::string no_bytes = place + "its shape and dtype don't make the 0 bytes that it has";
   expect_sentences(
       {
           {entry("[2.5]", "[0,2]"), no_shape},
@@ -196,15 +197,15 @@ TEST(Readers, RefuseSizesThatAreNoWholeNumbers) {
       read_safetensors_header);
   const TemporaryDirectory directory;
   const std::string path = directory.write("t", entry("[1e999]", "[0,1]")).string();
-  EXPECT_EQ(message_of([&] { read_safetensors_header(path); })
-                .find(path + ": offset 8: the header isn't JSON: "),
+  EXPECT_EQ(message_of([&] {
+              read_safetensors_header(path);
+            }).find(path + ": offset 8: the header isn't JSON: "),
             0U);
 }
 
 TEST(Readers, RefuseABinaryVectorWithoutAWord) {
-  expect_sentences({{"1 1\n \1\1\1\1", "offset 4: the word is missing"}}, [](const auto& path) {
-    read_vector_file(path, VectorFormat::kWord2vecBinary);
-  });
+  expect_sentences({{"1 1\n \1\1\1\1", "offset 4: the word is missing"}},
+                   [](const auto& path) { read_vector_file(path, VectorFormat::kWord2vecBinary); });
 }
 
 TEST(WriteVectorFile, KeepsTheSpacesOfGlovesWords) {
@@ -213,9 +214,13 @@ TEST(WriteVectorFile, KeepsTheSpacesOfGlovesWords) {
   const std::vector<float> numbers = {1, 2};
   write_vector_file(directory.file("t"), words, numbers, VectorFormat::kGloveText);
   EXPECT_EQ(read_vector_file(directory.file("t"), VectorFormat::kGloveText).words, words);
-  EXPECT_EQ(message_of([] { check_words({". .", "the"}, VectorFormat::kGloveText); }),
+  EXPECT_EQ(message_of([] {
+              check_words({". .", "the"}, VectorFormat::kGloveText);
+            }),
             "write_vectors: words must have no white space, got \". .\"");
-  EXPECT_EQ(message_of([] { check_words({"the", "a b"}, VectorFormat::kWord2vecText); }),
+  EXPECT_EQ(message_of([] {
+              check_words({"the", "a b"}, VectorFormat::kWord2vecText);
+            }),
             "write_vectors: words must have no white space, got \"a b\"");
 }
 
