@@ -77,7 +77,7 @@ build: $(BUILD)/build.ninja
 # The kernels' tests and random calls run once more under the address and undefined-behaviour sanitizers.
 .PHONY: test
 test: build data build/asan/build.ninja
-	@cmake --build build/asan --target kernel_tests fuzz_test
+	@cmake --build build/asan --target kernel_tests fuzz_test readers_test
 	@ctest --test-dir build/asan -L 'kernels|sanitized' --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
 	@ctest --test-dir $(BUILD) --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
 

@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -25,6 +24,7 @@
 #include "support/one_cycle.h"
 #include "support/program.h"
 #include "support/progress.h"
+#include "support/summary.h"
 
 namespace rowlane::examples {
 namespace {
@@ -125,14 +125,13 @@ Training train(const CollabRecipe& recipe, const std::vector<Rating>& ratings, s
 // Prints the mean and spread of the final losses; returns whether they are what was asked for.
 bool judge(const CollabRecipe& recipe, const std::vector<Training>& trainings,
            const Options& options) {
-  double first_mean = 0, mean = 0, least = std::numeric_limits<double>::infinity(), most = 0;
+  std::vector<double> firsts, lasts;
   for (const Training& training : trainings) {
-    const double last = training.epochs.back().valid;
-    first_mean += training.epochs.front().valid / static_cast<double>(trainings.size());
-    mean += last / static_cast<double>(trainings.size());
-    least = std::min(least, last);
-    most = std::max(most, last);
+    firsts.push_back(training.epochs.front().valid);
+    lasts.push_back(training.epochs.back().valid);
   }
+  const double first_mean = spread_of(firsts).mean;
+  const auto [mean, deviation, least, most] = spread_of(lasts);
   std::printf("%-19s final validation MSE %.4f, mean of %zu (%.4f to %.4f)", recipe.name.c_str(),
               mean, trainings.size(), least, most);
   bool is_good = true;
@@ -189,10 +188,13 @@ int run(const Options& options) {
     is_good = is_good && is_same;
   }
 
+  write_outputs(record,
+                {.title = "MovieLens 100K, validation MSE",
+                 .x = "epoch",
+                 .y = {"valid_mse"},
+                 .by = {"model"}},
+                options.common);
   const Training& last = trainings.back().back();
-  if (!options.similar_to.empty()) {
-    print_films(*last.model, last.split, options.similar_to);
-  }
   if (!options.map_path.empty()) {
     CommonOptions outputs;
     outputs.plot_path = options.map_path;
@@ -204,12 +206,9 @@ int run(const Options& options) {
                    .label_column = "title"},
                   outputs);
   }
-  write_outputs(record,
-                {.title = "MovieLens 100K, validation MSE",
-                 .x = "epoch",
-                 .y = {"valid_mse"},
-                 .by = {"model"}},
-                options.common);
+  if (!options.similar_to.empty()) {
+    print_films(*last.model, last.split, options.similar_to);
+  }
   return is_good ? 0 : 1;
 }
 

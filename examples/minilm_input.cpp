@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "rowlane/nn/embedding.h"
 #include "support/program.h"
 #include "support/safetensors.h"
+#include "support/text_file.h"
 #include "support/wordpiece.h"
 
 namespace rowlane::examples {
@@ -60,11 +60,7 @@ class InputLayer : public torch::nn::Module {
 // Compares with what scripts/data/minilm.py wrote; returns whether all is the same.
 bool compare_with_python(const std::filesystem::path& directory, const WordPiece& tokenizer,
                          InputLayer& layer) {
-  std::vector<std::string> sentences;
-  std::ifstream file(directory / "sentences.txt");
-  for (std::string line; std::getline(file, line);) {
-    sentences.push_back(line);
-  }
+  const std::vector<std::string> sentences = read_lines(directory / "sentences.txt");
   const SafetensorsFile expected(directory / "expected.safetensors");
   const at::Tensor expected_ids = expected.read("ids");
   const bool is_cut_alike = tokenizer.encode(sentences).equal(expected_ids);

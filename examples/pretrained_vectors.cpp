@@ -32,6 +32,7 @@
 #include "support/progress.h"
 #include "support/record.h"
 #include "support/summary.h"
+#include "support/tabular_data.h"
 #include "support/vectors.h"
 
 namespace rowlane::examples {
@@ -102,12 +103,6 @@ class ReviewModel : public torch::nn::Module {
   torch::nn::Linear output_{nullptr};
 };
 
-double accuracy(ReviewModel& model, const FilmReviews& reviews) {
-  const torch::NoGradGuard no_grad;
-  const at::Tensor is_right = model.forward(reviews.rows).gt(0).eq(reviews.verdicts.gt(0));
-  return is_right.to(at::kDouble).mean().item<double>();
-}
-
 // Returns the mean loss of the batches.
 double train_epoch(ReviewModel& model, torch::optim::Optimizer& optimizer,
                    const FilmReviews& reviews, const PretrainedTable& pretrained,
@@ -147,7 +142,8 @@ double train(const std::string& kind, std::uint64_t seed, const PretrainedTable&
                                   torch::optim::AdagradOptions(options.learning_rate));
   double last_accuracy = NAN;
   const auto judge = [&](std::int64_t num_epochs, double loss) {
-    last_accuracy = accuracy(model, test);
+    const torch::NoGradGuard no_grad;
+    last_accuracy = accuracy(model.forward(test.rows), test.verdicts);
     record.add({kind, static_cast<std::int64_t>(seed), num_epochs, loss, last_accuracy});
   };
   const std::int64_t first_epoch = resume_training(options.common, model, optimizer);
@@ -177,6 +173,9 @@ bool run(const Options& options) {
       options.vectors_path.empty()
           ? read_minilm_table(options.common.data_dir / "minilm")
           : add_special_rows(read_vectors(options.vectors_path, kFormats.at(options.format)));
+  if (!options.save_path.empty()) {
+    check_words(pretrained.words, kFormats.at(options.format));
+  }
   const FilmReviews reviews =
       read_film_reviews(options.common.data_dir / "film-reviews", pretrained);
   const auto num_words = reviews.rows.ne(pretrained.padding_row).sum().item<double>();

@@ -1,36 +1,23 @@
 #include "corpus.h"
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <utility>
 
+#include "text_file.h"
+
 namespace rowlane::examples {
 namespace {
-
-std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) {
-    throw std::runtime_error("cannot read " + path.string());
-  }
-  return text;
-}
 
 // Calls on_word(word) for each word and on_line_end() at the end of each line.
 template <typename OnWord, typename OnLineEnd>
 void for_each_word(std::string_view text, OnWord&& on_word, OnLineEnd&& on_line_end) {
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    const std::size_t end = std::min(text.find_first_of(" \n", begin), text.size());
-    if (end > begin) {
-      on_word(text.substr(begin, end - begin));
+  while (!text.empty()) {
+    for (const std::string_view word : split_at_white_space(take_line(text))) {
+      on_word(word);
     }
-    if (end == text.size() || text[end] == '\n') {
-      on_line_end();
-    }
-    begin = end + 1;
+    on_line_end();
   }
 }
 
@@ -82,6 +69,7 @@ Corpus read_corpus(const std::filesystem::path& path, const CorpusOptions& optio
     corpus.counts.push_back(0);
   }
   corpus.vocabulary = Vocabulary(std::move(words));
+  corpus.tokens.reserve(static_cast<std::size_t>(corpus.num_words));
   const std::int64_t unknown = options.unknown.empty() ? -1 : corpus.vocabulary.size() - 1;
   for_each_word(
       text,

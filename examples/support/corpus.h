@@ -1,4 +1,10 @@
 // A text as numbers: its vocabulary and the words of its lines.
+//
+// accepted                                    | refused
+// --------------------------------------------+---------------------------------------------------
+// what text_file.h says                       | (text_file.h's)
+// words between white space, whatever else    | PATH: no word occurs 5 times
+//   they are made of                          |
 #pragma once
 
 #include <cstdint>
@@ -51,9 +57,9 @@ struct CorpusOptions {
   std::string unknown;  // its last word, which stands for all others; if empty, they are left out
 };
 
-// Reads a text of words between single spaces.
+// Reads a text of words between white space.
 //
-// Throws std::runtime_error when the file can't be read or not a word is left.
+// Throws std::runtime_error for what the table above refuses.
 Corpus read_corpus(const std::filesystem::path& path, const CorpusOptions& options);
 
 }  // namespace rowlane::examples

@@ -1,31 +1,51 @@
 #include "csv.h"
 
+#include <cmath>
+#include <cstdint>
 #include <fstream>
 #include <iomanip>
 #include <ostream>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <utility>
+
+#include "text_file.h"
 
 namespace rowlane::examples {
 namespace {
 
-CsvRow split_fields(const std::string& line) {
-  CsvRow fields(1);
-  bool quoted = false;
+// `fail(what)` throws for a quote. There may be more fields than expected.
+template <typename Fail>
+CsvRow split_fields(std::string_view line, std::size_t num_expected, Fail&& fail) {
+  CsvRow fields;
+  fields.reserve(num_expected);
+  fields.emplace_back();
+  enum { kBegin, kPlain, kQuoted, kAfterQuotes } state = kBegin;  // of the last field
   for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '"') {
-      // Between quotes, two of them stand for one.
-      if (quoted && i + 1 < line.size() && line[i + 1] == '"') {
-        fields.back() += line[++i];
+    const char c = line[i];
+    if (state == kQuoted) {
+      // Two quotes stand for one.
+      if (c == '"' && (i + 1 == line.size() || line[i + 1] != '"')) {
+        state = kAfterQuotes;
       } else {
-        quoted = !quoted;
+        fields.back() += c;
+        i += c == '"' ? 1 : 0;
       }
-    } else if (line[i] == ',' && !quoted) {
+    } else if (c == ',') {
       fields.emplace_back();
-    } else if (line[i] != '\r') {
-      fields.back() += line[i];
+      state = kBegin;
+    } else if (state == kBegin && c == '"') {
+      state = kQuoted;
+    } else if (state == kAfterQuotes || c == '"') {
+      fail("within a field");
+    } else {
+      fields.back() += c;
+      state = kPlain;
     }
+  }
+  if (state == kQuoted) {
+    fail("that is not closed");
   }
   return fields;
 }
@@ -46,25 +66,48 @@ void write_line(std::ostream& stream, const CsvRow& fields) {
 
 }  // namespace
 
-std::vector<CsvRow> read_csv(const std::filesystem::path& path, const CsvRow& header) {
-  std::ifstream file(path);
-  std::string line;
-  if (!file || !std::getline(file, line)) {
-    throw std::runtime_error("cannot read " + path.string());
+void read_csv(const std::filesystem::path& path, const CsvRow& header,
+              const std::function<void(CsvRow, const std::string&)>& on_row) {
+  const std::string text = read_text(path);
+  std::string_view rest = text;
+  const std::string_view first = take_line(rest);
+  const auto fail_header = [&](const char* = "") {
+    throw std::runtime_error(path.string() +
+                             ": unexpected columns in its first line: " + beginning(first));
+  };
+  if (split_fields(first, header.size(), fail_header) != header) {
+    fail_header();
   }
-  if (split_fields(line) != header) {
-    throw std::runtime_error(path.string() + ": unexpected columns in its first line: " + line);
-  }
-  std::vector<CsvRow> rows;
-  while (std::getline(file, line)) {
-    CsvRow row = split_fields(line);
-    if (row.size() != header.size()) {
-      throw std::runtime_error(path.string() + ": row " + std::to_string(rows.size() + 1) +
-                               " has " + std::to_string(row.size()) + " fields: " + line);
+  for (std::int64_t num_rows = 0; !rest.empty();) {
+    const std::string_view line = take_line(rest);
+    if (line.empty()) {
+      continue;
     }
-    rows.push_back(std::move(row));
+    const std::string place = path.string() + ": row " + std::to_string(++num_rows);
+    CsvRow row = split_fields(line, header.size(), [&](const char* what) {
+      throw std::runtime_error(place + " has a quote " + what);
+    });
+    if (row.size() != header.size()) {
+      throw std::runtime_error(place + " has " + std::to_string(row.size()) +
+                               " fields: " + beginning(line));
+    }
+    on_row(std::move(row), place);
   }
+}
+
+std::vector<CsvRow> read_csv(const std::filesystem::path& path, const CsvRow& header) {
+  std::vector<CsvRow> rows;
+  read_csv(path, header, [&](CsvRow row, const std::string&) { rows.push_back(std::move(row)); });
   return rows;
+}
+
+double csv_number(const std::string& field, const std::string& name, const std::string& place) {
+  const auto number = parse_number<double>(field);
+  if (!number || !std::isfinite(static_cast<float>(*number))) {
+    throw std::runtime_error(place + ": " + name + " must be a number, got \"" + beginning(field) +
+                             "\"");
+  }
+  return *number;
 }
 
 void write_csv(const std::filesystem::path& path, const CsvRow& header,

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "top_rows.h"
+
 namespace rowlane::examples {
 namespace {
 
@@ -26,12 +28,9 @@ at::Tensor factors_of(const CollabModel& model) {
 
 std::vector<ScoredTitle> top(const RatingSplit& split, const at::Tensor& scores, std::int64_t count,
                              bool is_largest) {
-  const auto [values, rows] =
-      at::topk(scores, std::min(count, scores.size(0)), /*dim=*/0, is_largest);
   std::vector<ScoredTitle> titles;
-  for (std::int64_t i = 0; i < rows.size(0); ++i) {
-    const auto row = static_cast<std::size_t>(rows[i].item<std::int64_t>());
-    titles.push_back({split.titles[row], values[i].item<double>()});
+  for (const ScoredRow& scored : top_rows("films' scores", scores, count, is_largest)) {
+    titles.push_back({split.titles[static_cast<std::size_t>(scored.row)], scored.score});
   }
   return titles;
 }

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <string>
 #include <vector>
 
 #include "csv.h"
@@ -23,13 +24,15 @@ FilmReviews read_film_reviews(const std::filesystem::path& directory,
   require_data("film reviews", directory, {"snippets.csv"});
   std::vector<std::vector<std::int64_t>> lines;
   std::vector<float> verdicts;
-  for (const CsvRow& row : read_csv(directory / "snippets.csv", {"rating", "text"})) {
-    const double rating = std::stod(row[0]);  // the mean of the readers', from -4 to 4
-    if (rating != 0) {
-      lines.push_back(pretrained.rows_of(row[1]));
-      verdicts.push_back(rating > 0 ? 1.F : 0.F);
-    }
-  }
+  read_csv(directory / "snippets.csv", {"rating", "text"},
+           [&](const CsvRow& row, const std::string& place) {
+             // The mean of the readers', from -4 to 4.
+             const double rating = csv_number(row[0], "rating", place);
+             if (rating != 0) {
+               lines.push_back(pretrained.rows_of(row[1]));
+               verdicts.push_back(rating > 0 ? 1.F : 0.F);
+             }
+           });
   return {pad_rows(lines, pretrained.padding_row), torch::tensor(verdicts)};
 }
 

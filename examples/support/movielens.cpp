@@ -7,7 +7,6 @@
 #include <span>
 #include <utility>
 
-#include "csv.h"
 #include "program.h"
 
 namespace rowlane::examples {
@@ -38,19 +37,8 @@ std::int64_t number_of(const std::map<Value, std::int64_t>& numbers, const Value
 }  // namespace
 
 std::vector<Rating> read_movielens(const std::filesystem::path& data_dir) {
-  const auto ratings_path = data_dir / "ratings.csv";
-  const auto items_path = data_dir / "items.csv";
   require_data("MovieLens ratings", data_dir, {"ratings.csv", "items.csv"});
-  std::map<std::string, std::string> titles;
-  for (const CsvRow& row : read_csv(items_path, {"movie_id", "title"})) {
-    titles[row[0]] = row[1];
-  }
-  std::vector<Rating> ratings;
-  for (const CsvRow& row : read_csv(ratings_path, {"user_id", "movie_id", "rating", "timestamp"})) {
-    ratings.push_back(
-        {std::stoll(row[0]), std::stoll(row[1]), titles.at(row[1]), std::stof(row[2])});
-  }
-  return ratings;
+  return read_ratings(data_dir / "ratings.csv", data_dir / "items.csv");
 }
 
 RatingTensors RatingTensors::select(const at::Tensor& positions) const {

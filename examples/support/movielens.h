@@ -8,19 +8,15 @@
 #include <string>
 #include <vector>
 
-namespace rowlane::examples {
+#include "ratings.h"
 
-struct Rating {
-  std::int64_t user_id;   // 1 to 943
-  std::int64_t movie_id;  // 1 to 1682
-  std::string title;
-  float stars;
-};
+namespace rowlane::examples {
 
 // Reads the two files that scripts/data/movielens.py writes, in their order. Items go by title, as
 // in the fastbook: 18 titles belong to two movie ids.
 //
-// Throws std::runtime_error, naming the command that gets the data when it is missing.
+// Throws std::runtime_error, naming the command that gets the data when it is missing, and for what
+// ratings.h refuses.
 std::vector<Rating> read_movielens(const std::filesystem::path& data_dir);
 
 // Ratings as tensors: entry i says that row users[i] gave row items[i] stars[i] stars.

@@ -3,23 +3,20 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "safetensors_header.h"
+
 namespace rowlane::examples {
 
 // The tensors of a file. Opening it reads the header alone; a tensor is read when it is asked for,
 // so a table can be taken out of a model that is larger than the memory.
-//
-// The format: eight bytes with the size of the header, little-endian; the header, a JSON object
-// that gives each name a dtype, a shape and the offsets where its bytes begin and end; the bytes.
 class SafetensorsFile {
  public:
-  // Throws std::runtime_error, naming the file and the offset in bytes, when it can't be read,
-  // isn't in the format, or is shorter than its header says.
+  // Throws std::runtime_error for what safetensors_header.h refuses.
   explicit SafetensorsFile(std::filesystem::path path);
 
   // In sorted order.
@@ -28,19 +25,13 @@ class SafetensorsFile {
   // A tensor in memory of its own, on the CPU, of the dtype and shape that it has in the file.
   //
   // Throws std::runtime_error when there is none of this name (the error lists those that there
-  // are) or it can't be read.
+  // are), when its dtype is none of kSafetensorsTypes, or when it can't be read. The others of the
+  // file may be of any dtype.
   at::Tensor read(const std::string& name) const;
 
  private:
-  struct Entry {
-    at::ScalarType dtype;
-    std::vector<std::int64_t> shape;
-    std::int64_t offset;  // from the beginning of the file
-    std::int64_t num_bytes;
-  };
-
   std::filesystem::path path_;
-  std::map<std::string, Entry> entries_;
+  std::map<std::string, SafetensorsEntry> entries_;
 };
 
 // Writes a file that SafetensorsFile and Python's safetensors package read.

@@ -1,5 +1,6 @@
 #include "summary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -13,7 +14,11 @@ Spread spread_of(const std::vector<double>& values) {
   for (const double value : values) {
     sum_of_squares += (value - mean) * (value - mean);
   }
-  return {mean, values.size() > 1 ? std::sqrt(sum_of_squares / (count - 1)) : 0};
+  if (std::isnan(mean)) {
+    return {mean, mean, mean, mean};
+  }
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  return {mean, values.size() > 1 ? std::sqrt(sum_of_squares / (count - 1)) : 0, *least, *most};
 }
 
 bool is_as_expected(const std::string& what, double value, const std::vector<double>& band) {

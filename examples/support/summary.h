@@ -9,9 +9,10 @@ namespace rowlane::examples {
 struct Spread {
   double mean;
   double deviation;  // of the sample (n - 1); 0 for a single value
+  double least, most;
 };
 
-// `values` has at least one.
+// `values` has at least one; with a NaN among them all of the spread is NaN.
 Spread spread_of(const std::vector<double>& values);
 
 // Prints whether `value` is between the two numbers of `band`, and returns it; true when there is

@@ -3,12 +3,14 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <stdexcept>
 #include <utility>
+
+#include "ranking.h"
+#include "text_file.h"
 
 namespace rowlane::examples {
 namespace {
@@ -39,12 +41,10 @@ std::optional<double> number_in(const CsvRow& row, std::size_t column,
   if (is_missing(field)) {
     return std::nullopt;
   }
-  double number = 0;
-  const char* const end = field.data() + field.size();
-  const auto result = std::from_chars(field.data(), end, number);
-  if (result.ec != std::errc() || result.ptr != end) {
+  const auto number = parse_number<double>(field);
+  if (!number || !std::isfinite(static_cast<float>(*number))) {
     throw std::runtime_error("column \"" + schema.header[column] + "\" must have numbers, got \"" +
-                             field + "\"");
+                             beginning(field) + "\"");
   }
   return number;
 }
@@ -140,31 +140,27 @@ std::vector<std::int64_t> TabularEncoder::num_categories() const {
 }
 
 double accuracy(const at::Tensor& scores, const at::Tensor& targets) {
+  if (report_not_a_number("scores", scores.isnan().sum().item<std::int64_t>(), scores.numel())) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
   return scores.gt(0).eq(targets.gt(0.5)).to(at::kDouble).mean().item<double>();
 }
 
 double roc_auc(const at::Tensor& scores, const at::Tensor& targets) {
-  const at::Tensor cpu_scores = scores.to(at::kCPU, at::kDouble).contiguous();
-  const at::Tensor cpu_targets = targets.to(at::kCPU, at::kDouble).contiguous();
-  std::vector<std::pair<double, bool>> pairs;
-  for (std::int64_t i = 0; i < cpu_scores.numel(); ++i) {
-    pairs.emplace_back(cpu_scores.const_data_ptr<double>()[i],
-                       cpu_targets.const_data_ptr<double>()[i] > 0.5);
-  }
-  std::ranges::sort(pairs);
-  double num_positives = 0, num_negatives = 0, wins = 0;
-  for (std::size_t begin = 0; begin < pairs.size();) {
-    std::size_t end = begin;
-    double positives = 0, negatives = 0;
-    for (; end < pairs.size() && pairs[end].first == pairs[begin].first; ++end) {
-      (pairs[end].second ? positives : negatives) += 1;
+  const at::Tensor all = scores.to(at::kCPU, at::kDouble).contiguous();
+  const auto* const begin = all.const_data_ptr<double>();
+  const std::vector<double> ranks = mean_ranks("scores", {begin, begin + all.numel()});
+  const at::Tensor is_positive = targets.to(at::kCPU).gt(0.5).contiguous();
+  double num_positives = 0, rank_sum = 0;
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    if (is_positive.const_data_ptr<bool>()[i]) {
+      ++num_positives;
+      rank_sum += ranks[i];
     }
-    wins += positives * (num_negatives + negatives / 2);
-    num_positives += positives;
-    num_negatives += negatives;
-    begin = end;
   }
-  const double num_pairs = num_positives * num_negatives;
+  // A positive's rank counts the negatives below it, and the positives up to itself.
+  const double num_pairs = num_positives * (static_cast<double>(ranks.size()) - num_positives);
+  const double wins = rank_sum - num_positives * (num_positives + 1) / 2;
   return num_pairs > 0 ? wins / num_pairs : std::numeric_limits<double>::quiet_NaN();
 }
 

@@ -68,11 +68,12 @@ class TabularEncoder {
   std::vector<Normalisation> normalisations_;
 };
 
-// The part of `scores` [n] (logits) on the right side of zero, for `targets` [n] of 0 and 1.
+// The part of `scores` [n] (logits) on the right side of zero, for `targets` [n] of 0 and 1. NaN
+// when a score is.
 double accuracy(const at::Tensor& scores, const at::Tensor& targets);
 
 // The chance that a positive has a higher score than a negative, ties counted half: the area under
-// the ROC curve. Not-a-number when either kind is missing.
+// the ROC curve. NaN when either kind is missing or a score is NaN.
 double roc_auc(const at::Tensor& scores, const at::Tensor& targets);
 
 }  // namespace rowlane::examples

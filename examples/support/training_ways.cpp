@@ -25,12 +25,16 @@ double median_ms(const Way& way) {
   return sorted[sorted.size() / 2];
 }
 
-// Relative, of the losses of the first `num_steps` steps.
+// Relative, of the losses of the first `num_steps` steps; NaN when one of them is.
 double largest_difference(const Way& way, const Way& reference, std::size_t num_steps) {
   double largest = 0;
   for (std::size_t i = 0; i < std::min(num_steps, way.losses.size()); ++i) {
     const double expected = reference.losses[i];
-    largest = std::max(largest, std::abs(way.losses[i] - expected) / expected);
+    const double difference = std::abs(way.losses[i] - expected) / std::abs(expected);
+    if (std::isnan(difference)) {
+      return difference;
+    }
+    largest = std::max(largest, difference);
   }
   return largest;
 }

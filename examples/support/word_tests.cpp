@@ -5,63 +5,22 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <limits>
 #include <numeric>
-#include <sstream>
 #include <stdexcept>
 #include <utility>
+
+#include "ranking.h"
+#include "top_rows.h"
 
 namespace rowlane::examples {
 namespace {
 
-// The lines of a file without those that begin with `comment`, in lower case.
-std::vector<std::string> read_lines(const std::filesystem::path& path, char comment) {
-  std::ifstream file(path);
-  if (!file) {
-    throw std::runtime_error("cannot read " + path.string());
-  }
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line.front() != comment) {
-      std::transform(line.begin(), line.end(), line.begin(),
-                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      lines.push_back(std::move(line));
-    }
-  }
-  return lines;
-}
-
-[[noreturn]] void fail(const std::filesystem::path& path, const std::string& line) {
-  throw std::runtime_error(path.string() + ": unexpected line: " + line);
-}
-
 // Rows of length 1.
 at::Tensor unit_rows(const at::Tensor& table) {
   return table / table.norm(2, 1, /*keepdim=*/true).clamp_min(1e-12);
-}
-
-// Ranks from 1 on; equal values get the mean of theirs.
-std::vector<double> ranks(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
-  for (std::size_t begin = 0; begin < order.size();) {
-    std::size_t end = begin;
-    while (end < order.size() && values[order[end]] == values[order[begin]]) {
-      ++end;
-    }
-    for (std::size_t i = begin; i < end; ++i) {
-      ranks[order[i]] = static_cast<double>(begin + end + 1) / 2;
-    }
-    begin = end;
-  }
-  return ranks;
 }
 
 double correlation(const std::vector<double>& x, const std::vector<double>& y) {
@@ -88,56 +47,44 @@ std::vector<Neighbour> nearest_words(const Vocabulary& vocabulary, const at::Ten
     throw std::runtime_error("'" + word + "' is not in the vocabulary");
   }
   const at::Tensor rows = unit_rows(table);
-  const at::Tensor cosines = at::mv(rows, rows[row]);
+  at::Tensor cosines = at::mv(rows, rows[row]);
   cosines[row] = -2;
-  const auto [values, numbers] = cosines.topk(std::min(count, vocabulary.size() - 1));
   std::vector<Neighbour> neighbours;
-  for (std::int64_t i = 0; i < values.size(0); ++i) {
-    neighbours.push_back(
-        {vocabulary.words()[numbers[i].item<std::int64_t>()], values[i].item<double>()});
+  for (const ScoredRow& scored :
+       top_rows("cosines", cosines, std::min(count, vocabulary.size() - 1), /*is_largest=*/true)) {
+    if (scored.row != row) {
+      neighbours.push_back(
+          {vocabulary.words()[static_cast<std::size_t>(scored.row)], scored.score});
+    }
   }
   return neighbours;
 }
 
 TestScore similarity_score(const Vocabulary& vocabulary, const at::Tensor& table,
-                           const std::filesystem::path& path) {
+                           const std::vector<JudgedPair>& pairs) {
   const at::Tensor rows = unit_rows(table);
   std::vector<double> cosines;
   std::vector<double> judgements;
-  const std::vector<std::string> lines = read_lines(path, '#');
-  for (const std::string& line : lines) {
-    std::istringstream stream(line);
-    std::string a;
-    std::string b;
-    double judgement = 0;
-    if (!(stream >> a >> b >> judgement)) {
-      fail(path, line);
-    }
-    const std::int64_t row_a = vocabulary.find(a);
-    const std::int64_t row_b = vocabulary.find(b);
+  for (const auto& [words, judgement] : pairs) {
+    const std::int64_t row_a = vocabulary.find(words[0]);
+    const std::int64_t row_b = vocabulary.find(words[1]);
     if (row_a >= 0 && row_b >= 0) {
       cosines.push_back(at::dot(rows[row_a], rows[row_b]).item<double>());
       judgements.push_back(judgement);
     }
   }
-  return {correlation(ranks(cosines), ranks(judgements)), static_cast<std::int64_t>(cosines.size()),
-          static_cast<std::int64_t>(lines.size())};
+  return {correlation(mean_ranks("cosines of judged pairs", cosines),
+                      mean_ranks("judgements", judgements)),
+          static_cast<std::int64_t>(cosines.size()), static_cast<std::int64_t>(pairs.size())};
 }
 
 TestScore analogy_score(const Vocabulary& vocabulary, const at::Tensor& table,
-                        const std::filesystem::path& path) {
-  const std::vector<std::string> lines = read_lines(path, ':');
+                        const std::vector<Analogy>& analogies) {
   std::array<std::vector<std::int64_t>, 4> asked;  // a, b, c, d of each question
-  for (const std::string& line : lines) {
-    std::istringstream stream(line);
+  for (const Analogy& analogy : analogies) {
     std::array<std::int64_t, 4> question{};
-    for (std::int64_t& row : question) {
-      std::string word;
-      if (!(stream >> word)) {
-        fail(path, line);
-      }
-      row = vocabulary.find(word);
-    }
+    std::transform(analogy.begin(), analogy.end(), question.begin(),
+                   [&](const std::string& word) { return vocabulary.find(word); });
     if (std::all_of(question.begin(), question.end(), [](std::int64_t row) { return row >= 0; })) {
       for (std::size_t i = 0; i < question.size(); ++i) {
         asked[i].push_back(question[i]);
@@ -152,6 +99,8 @@ TestScore analogy_score(const Vocabulary& vocabulary, const at::Tensor& table,
   for (std::size_t i = 0; i < columns.size(); ++i) {
     columns[i] = at::tensor(asked[i], at::kLong);
   }
+  report_not_a_number("words' vectors", rows.isnan().any(1).sum().item<std::int64_t>(),
+                      rows.size(0));
   std::int64_t num_right = 0;
   for (std::int64_t begin = 0; begin < num_asked; begin += kChunk) {
     const std::int64_t size = std::min(kChunk, num_asked - begin);
@@ -166,21 +115,33 @@ TestScore analogy_score(const Vocabulary& vocabulary, const at::Tensor& table,
     for (const at::Tensor& excluded : {a, b, c}) {
       scores.scatter_(1, excluded.unsqueeze(1), -std::numeric_limits<float>::infinity());
     }
-    num_right += scores.argmax(1).eq(d).sum().item<std::int64_t>();
+    // Nothing is nearest to what isn't a number, nor is that nearest to anything.
+    scores.masked_fill_(scores.isnan(), -std::numeric_limits<float>::infinity());
+    const at::Tensor has_score = scores.gather(1, d.unsqueeze(1)).squeeze(1).isfinite();
+    num_right += scores.argmax(1).eq(d).logical_and(has_score).sum().item<std::int64_t>();
   }
   return {num_asked > 0 ? static_cast<double>(num_right) / static_cast<double>(num_asked) : NAN,
-          num_asked, static_cast<std::int64_t>(lines.size())};
+          num_asked, static_cast<std::int64_t>(analogies.size())};
+}
+
+WordTests read_word_tests(const std::filesystem::path& data_dir) {
+  return {read_judged_pairs(data_dir / "wordsim353.tsv"),
+          read_analogies(data_dir / "questions-words.txt")};
 }
 
 WordScores score_words(const Vocabulary& vocabulary, const at::Tensor& table,
-                       const std::filesystem::path& data_dir) {
-  return {similarity_score(vocabulary, table, data_dir / "wordsim353.tsv"),
-          analogy_score(vocabulary, table, data_dir / "questions-words.txt")};
+                       const WordTests& tests) {
+  return {similarity_score(vocabulary, table, tests.pairs),
+          analogy_score(vocabulary, table, tests.analogies)};
 }
 
 void print_neighbours(const Vocabulary& vocabulary, const at::Tensor& table,
                       const std::string& word, std::int64_t count) {
   std::printf("%-8s", word.c_str());
+  if (vocabulary.find(word) < 0) {
+    std::printf("  is not in the vocabulary\n");
+    return;
+  }
   for (const Neighbour& neighbour : nearest_words(vocabulary, table, word, count)) {
     std::printf("  %s %.2f", neighbour.word.c_str(), neighbour.cosine);
   }
@@ -188,12 +149,16 @@ void print_neighbours(const Vocabulary& vocabulary, const at::Tensor& table,
 }
 
 void write_both_formats(const std::filesystem::path& path, const WordVectors& vectors) {
-  for (const auto& [ending, format] : {std::pair(".txt", VectorFormat::kWord2vecText),
-                                       std::pair(".bin", VectorFormat::kWord2vecBinary)}) {
-    const std::string file = path.string() + ending;
+  const std::pair<std::string, VectorFormat> files[] = {
+      {path.string() + ".txt", VectorFormat::kWord2vecText},
+      {path.string() + ".bin", VectorFormat::kWord2vecBinary}};
+  for (const auto& [file, format] : files) {
     write_vectors(file, vectors, format);
+  }
+  for (const auto& [file, format] : files) {
     const WordVectors read = read_vectors(file, format);
-    if (read.words != vectors.words || !at::equal(read.table, vectors.table)) {
+    if (read.words != vectors.words ||
+        !at::allclose(read.table, vectors.table, /*rtol=*/0, /*atol=*/0, /*equal_nan=*/true)) {
       throw std::runtime_error(file + " is read as other vectors than were written");
     }
     std::printf("wrote %s, and read the same vectors from it\n", file.c_str());

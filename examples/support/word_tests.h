@@ -10,6 +10,7 @@
 
 #include "corpus.h"
 #include "vectors.h"
+#include "word_questions.h"
 
 namespace rowlane::examples {
 
@@ -19,7 +20,7 @@ struct Neighbour {
 };
 
 // `table` [vocabulary.size(), dim], float; `word` has to be in the vocabulary. The word itself is
-// not among its neighbours.
+// not among its neighbours, nor is a word whose cosine is not-a-number.
 std::vector<Neighbour> nearest_words(const Vocabulary& vocabulary, const at::Tensor& table,
                                      const std::string& word, std::int64_t count);
 
@@ -29,38 +30,42 @@ struct TestScore {
   std::int64_t num_total;
 };
 
-// Spearman's rank correlation of the cosines with the judgements of a file of lines "word, tab,
-// word, tab, judgement"; lines that begin with '#' are skipped. Ties get the mean of their ranks.
-// Source of the test: Finkelstein et al., "Placing Search in Context".
-//
-// Throws std::runtime_error when the file can't be read or has another line.
+// Spearman's rank correlation of the cosines with the judgements. Ties get the mean of their ranks.
+// NaN when a cosine is. Source of the test: Finkelstein et al., "Placing Search in Context".
 TestScore similarity_score(const Vocabulary& vocabulary, const at::Tensor& table,
-                           const std::filesystem::path& path);
+                           const std::vector<JudgedPair>& pairs);
 
-// The share of the lines "a b c d" for which, of all words but a, b and c, d is nearest to
-// b - a + c (of vectors of length 1); lines that begin with ':' are skipped. Source:
+// The share of analogies for which, of all words but a, b and c, d is nearest to b - a + c (of
+// vectors of length 1). A vector that is not-a-number is nearest to nothing. Source:
 // Mikolov et al., "Efficient Estimation of Word Representations in Vector Space".
-//
-// Throws std::runtime_error when the file can't be read or has another line.
 TestScore analogy_score(const Vocabulary& vocabulary, const at::Tensor& table,
-                        const std::filesystem::path& path);
+                        const std::vector<Analogy>& analogies);
 
 struct WordScores {
   TestScore similarity;
   TestScore analogies;
 };
 
-// By the tests wordsim353.tsv and questions-words.txt in `data_dir`.
-WordScores score_words(const Vocabulary& vocabulary, const at::Tensor& table,
-                       const std::filesystem::path& data_dir);
+struct WordTests {
+  std::vector<JudgedPair> pairs;
+  std::vector<Analogy> analogies;
+};
 
-// The words nearest to `word` and their cosines, as a line on standard output.
+// The tests wordsim353.tsv and questions-words.txt in `data_dir`; throws as word_questions.h says.
+WordTests read_word_tests(const std::filesystem::path& data_dir);
+
+WordScores score_words(const Vocabulary& vocabulary, const at::Tensor& table,
+                       const WordTests& tests);
+
+// The words nearest to `word` and their cosines, or that it isn't in the vocabulary, as a line on
+// standard output.
 void print_neighbours(const Vocabulary& vocabulary, const at::Tensor& table,
                       const std::string& word, std::int64_t count);
 
-// Writes `path`.txt and `path`.bin, word2vec's two formats, and reads both back.
+// Writes `path`.txt and `path`.bin, word2vec's two formats, and then reads both back.
 //
-// Throws std::runtime_error when one can't be written, or isn't read as the bits that were written.
+// Throws std::runtime_error when one can't be written, or isn't read as the numbers that were
+// written.
 void write_both_formats(const std::filesystem::path& path, const WordVectors& vectors);
 
 }  // namespace rowlane::examples

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <fstream>
 #include <stdexcept>
 #include <utility>
 
 #include "padding.h"
+#include "text_file.h"
 
 namespace rowlane::examples {
 namespace {
@@ -117,14 +117,9 @@ std::vector<std::string> split_words(std::string_view text) {
 }
 
 WordPiece::WordPiece(const std::filesystem::path& vocabulary) {
-  std::ifstream file(vocabulary);
-  if (!file) {
-    throw std::runtime_error("cannot read " + vocabulary.string());
-  }
-  for (std::string line; std::getline(file, line);) {
-    line.erase(line.find_last_not_of('\r') + 1);
+  for (std::string& line : read_lines(vocabulary)) {
     numbers_.emplace(line, size());
-    pieces_.push_back(line);
+    pieces_.push_back(std::move(line));
   }
   padding_row_ = required_row("[PAD]", vocabulary);
   unknown_row_ = required_row("[UNK]", vocabulary);

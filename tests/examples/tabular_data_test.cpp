@@ -191,6 +191,18 @@ TEST(Accuracy, CountsTheRightSides) {
       0.5);
 }
 
+TEST(ScoresThatAreNotANumber, GiveNoFigureAndAreTold) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const at::Tensor targets = torch::tensor({1.F, 1.F, 0.F, 0.F});
+  const at::Tensor scores = torch::tensor({infinity, NAN, 2.F, -infinity});
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(std::isnan(examples::roc_auc(scores, targets)));
+  EXPECT_TRUE(std::isnan(examples::accuracy(scores, targets)));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "1 of 4 scores are not-a-number\n1 of 4 scores are not-a-number\n");
+  EXPECT_EQ(examples::roc_auc(torch::tensor({infinity, 1.F, 1.F, -infinity}), targets), 0.875);
+}
+
 TEST(RocAuc, CountsThePairsInOrderAndTiesHalf) {
   const at::Tensor targets = torch::tensor({1.F, 1.F, 0.F, 0.F});
   EXPECT_EQ(examples::roc_auc(torch::tensor({4.F, 3.F, 2.F, 1.F}), targets), 1);
@@ -204,6 +216,9 @@ TEST(Spread, IsMeanAndSampleDeviation) {
   EXPECT_EQ(examples::spread_of({1, 2, 3}).mean, 2);
   EXPECT_EQ(examples::spread_of({1, 2, 3}).deviation, 1);
   EXPECT_EQ(examples::spread_of({5}).deviation, 0);
+  EXPECT_EQ(examples::spread_of({2, 1, 3}).least, 1);
+  EXPECT_EQ(examples::spread_of({2, 3, 1}).most, 3);
+  EXPECT_TRUE(std::isnan(examples::spread_of({2, NAN, 3}).most));
 }
 
 TEST(IsAsExpected, TellsWhatIsOutside) {
