@@ -27,7 +27,7 @@ struct Choice {
 // How long `few` takes in terms of `many`, as a geometric mean.
 double compare(const TimeBackward& time, std::int64_t num_indices, const Choice& few,
                const Choice& many) {
-  const IndexSource laws[] = {{}, {.law = IndexLaw::kZipf, .parameter = 1.0}};
+  constexpr IndexSource laws[] = {kUniform, zipf(1.0)};
   double log_sum = 0;
   int count = 0;
   for (const Table& table : kTables) {
