@@ -15,7 +15,7 @@ struct Table {
   std::int64_t num_rows;
   std::int64_t dim;
 };
-// Of the standard workloads: small and large, narrow and wide.
+// Tables of the standard workloads: small and large, narrow and wide.
 constexpr Table kTables[] = {{944, 50}, {4096, 128}, {100'000, 16}, {20'000, 300}};
 
 // How a backward is made: the request, and the tuning that decides the rest.
