@@ -23,6 +23,7 @@ BUILD := build/$(PRESET)
 PYTHON := .venv/bin/python
 SETUP := build/.setup-$(ROWLANE_CUDA)
 SETUP_LINT := build/.setup-lint
+SETUP_PYTHON := build/.setup-python
 RATINGS := .cache/rowlane/ml-100k/ratings.csv
 PEOPLE := .cache/rowlane/tabular/adult.csv
 REVIEWS := .cache/rowlane/film-reviews/snippets.csv
@@ -76,7 +77,7 @@ build: $(BUILD)/build.ninja
 
 # The kernels' tests and random calls run once more under the address and undefined-behaviour sanitizers.
 .PHONY: test
-test: build data build/asan/build.ninja
+test: build data build/asan/build.ninja $(SETUP_PYTHON)
 	@cmake --build build/asan --target kernel_tests fuzz_test readers_test
 	@ctest --test-dir build/asan -L 'kernels|sanitized' --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
 	@ctest --test-dir $(BUILD) --output-on-failure $(if $(TESTS),-R '$(TESTS)' --no-tests=ignore,--no-tests=error)
@@ -156,7 +157,6 @@ compare-gensim: $(BUILD)/build.ninja data
 # The fresh environment takes torch and the test tools from .venv.
 WHEELS := build/results/wheels
 WHEEL_ENV := build/wheel-environment
-SETUP_PYTHON := build/.setup-python
 $(SETUP_PYTHON): scripts/setup.sh scripts/requirements-python.txt $(SETUP)
 	@scripts/setup.sh python $@
 

@@ -33,6 +33,35 @@ HALVES = ("cuda/simt/cuda/", "cuda/simt/emulated/runtime.h", "cuda/simt/emulated
 # A source that includes all of torch takes clang-tidy half a minute, so these aren't read by it.
 SLOW_INCLUDE = re.compile(r'#\s*include\s*[<"]torch/torch\.h')
 
+# What a file of each folder may include beside what lies in the folder itself: the longest folder
+# that holds the file counts. A name that ends in a slash means all below it, any other a folder
+# without those below it, or a file. What isn't in the table, such as a test, includes what it likes.
+PLAIN_KERNEL_HEADERS = ("cuda/rounding.h", "cuda/step_rule.h", "cuda/types.h")
+ALLOWED_INCLUDES = {
+    "include": ("include/",),
+    "csrc": ("include/",),
+    "csrc/aten": ("csrc/ops", "include/"),
+    "csrc/autograd": ("csrc/ops", "include/"),
+    "csrc/cpu": ("csrc/cpu/loops", "csrc/ops", "include/", *PLAIN_KERNEL_HEADERS),
+    "csrc/cpu/loops": PLAIN_KERNEL_HEADERS,
+    "csrc/device": ("csrc/ops", "cuda/", "include/"),
+    "csrc/meta": ("csrc/ops", "include/"),
+    "csrc/nn": ("csrc/autograd", "csrc/ops", "csrc/optim", "include/"),
+    "csrc/ops": ("include/", *PLAIN_KERNEL_HEADERS),
+    "csrc/optim": ("csrc/autograd", "csrc/ops", "include/"),
+    "csrc/vmap": ("csrc/ops", "include/"),
+    "cuda": ("cuda/simt",),
+    # The headers of the seam choose an implementation; an implementation knows the seam alone.
+    "cuda/simt": ("cuda/simt/",),
+    "cuda/simt/cuda": ("cuda/simt",),
+    "cuda/simt/emulated": ("cuda/simt",),
+    "benchmarks": ("benchmarks/harness", "benchmarks/workloads", "cuda/", "include/"),
+    "benchmarks/harness": ("benchmarks/workloads", "include/"),
+    "benchmarks/tune": ("benchmarks/traffic", "benchmarks/workloads", "cuda/"),
+    "benchmarks/workloads": (),
+    "examples": ("benchmarks/harness", "benchmarks/workloads", "examples/", "include/"),
+}
+
 CODE_RULES = (
     # (what no code outside of `exempt` may contain, why, exempt)
     (
@@ -147,6 +176,26 @@ def without_comments(text):
     return COMMENT_OR_STRING.sub(blank, text)
 
 
+def is_within(name, entry):
+    """Whether an entry of the table of includes covers the file of that name."""
+    if entry.endswith("/"):
+        return name.startswith(entry)
+    return entry in (name, os.path.dirname(name))
+
+
+def forbidden_includes(file):
+    name = relative(file)
+    holders = [d for d in ALLOWED_INCLUDES if name.startswith(d + "/")]
+    if not holders:
+        return
+    folder = max(holders, key=len)
+    for header in direct_includes(file):
+        header_name = relative(header)
+        is_own = os.path.dirname(header_name) == os.path.dirname(name)
+        if not is_own and not any(is_within(header_name, e) for e in ALLOWED_INCLUDES[folder]):
+            yield f"{name}: includes {header_name}, which {folder} may not"
+
+
 def matches(pattern, text, file, why):
     for match in re.finditer(pattern, text):
         line = text.count("\n", 0, match.start()) + 1
@@ -160,6 +209,7 @@ def check_rules(_):
         for pattern, why, exempt in CODE_RULES:
             if not relative(file).startswith(exempt):
                 findings += matches(pattern, code, file, why)
+        findings += forbidden_includes(file)
         if file.name.endswith("_kernel.cuh"):
             for pattern, why in KERNEL_RULES:
                 findings += matches(pattern, code, file, why)
@@ -170,7 +220,7 @@ def check_rules(_):
         for pattern, why in TEXT_RULES:
             findings += matches(pattern, text, file, why)
     print(*findings, sep="\n", end="\n" * bool(findings))
-    return len(findings), f"{len(CODE_RULES) + len(KERNEL_RULES) + len(TEXT_RULES) + 1} rules"
+    return len(findings), f"{len(CODE_RULES) + len(KERNEL_RULES) + len(TEXT_RULES) + 2} rules"
 
 
 # ---------------------------------------------------------------------------------------------

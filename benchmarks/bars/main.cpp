@@ -21,7 +21,7 @@ namespace {
 
 constexpr const char* kProgram = "rowlane-bars";
 constexpr std::int64_t kMaxElems = 256'000'000;
-// The one-hot product is compared where its matrix has at most so many elements.
+// The one-hot product is compared where its matrix has at most this many elements.
 constexpr std::int64_t kMaxOneHotElems = 100'000'000;
 // Threads are compared on workloads that move more.
 constexpr std::int64_t kThreadsBytes = 10'000'000;

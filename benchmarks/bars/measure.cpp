@@ -17,7 +17,6 @@
 #include <memory>
 #include <set>
 
-#include "csrc/cpu/row_gradient.h"
 #include "harness/implementation.h"
 #include "harness/inputs.h"
 #include "rowlane/embedding.h"
@@ -27,13 +26,21 @@ namespace {
 
 constexpr std::int64_t kNoPadding = -1;
 
+auto find_backward(const char* name) {
+  return c10::Dispatcher::singleton()
+      .findSchemaOrThrow(name, "")
+      .typed<at::Tensor(const at::Tensor&, const at::Tensor&, c10::SymInt,
+                        std::optional<c10::SymInt>, bool, std::string_view)>();
+}
+
 at::Tensor dense_backward(const at::Tensor& grad, const at::Tensor& indices,
                           std::int64_t num_rows) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("rowlane::embedding_backward", "")
-          .typed<at::Tensor(const at::Tensor&, const at::Tensor&, c10::SymInt,
-                            std::optional<c10::SymInt>, bool, std::string_view)>();
+  static const auto op = find_backward("rowlane::embedding_backward");
+  return op.call(grad, indices, num_rows, std::nullopt, false, "auto");
+}
+
+at::Tensor row_gradient(const at::Tensor& grad, const at::Tensor& indices, std::int64_t num_rows) {
+  static const auto op = find_backward("rowlane::embedding_row_gradient");
   return op.call(grad, indices, num_rows, std::nullopt, false, "auto");
 }
 
@@ -65,9 +72,7 @@ std::function<at::Tensor(int)> rowlane_call(Measure measure, const Inputs& input
       };
     default:
       return [&](int call) {
-        return std::get<1>(cpu::row_gradient("rowlane-bars", inputs.output_grad,
-                                             inputs.indices(call), inputs.table.size(0), kNoPadding,
-                                             false));
+        return row_gradient(inputs.output_grad, inputs.indices(call), inputs.table.size(0));
       };
   }
 }
@@ -230,7 +235,7 @@ UlpErrors measure_bfloat16_errors(std::int64_t num_indices) {
                         .dim = kDim,
                         .index_shape = {num_indices},
                         .dtype = at::kBFloat16,
-                        .indices = {IndexLaw::kZipf, 1.0}};
+                        .indices = zipf(1.0)};
   const at::Tensor indices = make_index_batches(problem, 1, nullptr, at::kCPU)[0];
   const at::Tensor grad = at::randn({num_indices, kDim}, at::kBFloat16);
   const at::Tensor exact =

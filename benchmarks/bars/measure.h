@@ -40,7 +40,7 @@ struct Comparison {
   std::optional<Timing> bound_on_one_thread = std::nullopt;
 
   [[nodiscard]] double ratio() const { return torch.median_ms / rowlane.median_ms; }
-  // Of kThreads: the ratio that memory by itself has, or infinity.
+  // For kThreads: the ratio that memory by itself has, or infinity.
   [[nodiscard]] double ratio_of_bound() const;
   // How much of Rowlane's time memory takes by itself; 0 if it was not measured.
   [[nodiscard]] double share_of_bound() const;

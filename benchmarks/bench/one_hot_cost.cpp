@@ -12,7 +12,7 @@ namespace {
 
 // Products with fewer multiplications take some milliseconds.
 constexpr double kSmallProduct = 1e8;
-// The pilots take a 1024th and a 256th of the indices, or so many if that is too few to be timed.
+// The pilots take a 1024th and a 256th of the indices, or this many if that is too few to be timed.
 constexpr std::int64_t kFewIndices = 4;
 constexpr std::int64_t kMoreIndices = 16;
 // One pilot is enough when the limit is passed even if only this share of its time is proportional.

@@ -18,7 +18,7 @@ std::int64_t one_hot_bytes(const Problem& problem);
 struct OneHotVerdict {
   // Empty when it can run.
   std::string reason_to_skip;
-  // Of a forward and backward pass, extrapolated from a few rows; 0 for small problems.
+  // What a forward and backward pass takes, extrapolated from a few rows; 0 for small problems.
   double predicted_s = 0.0;
 };
 

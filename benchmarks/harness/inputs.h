@@ -14,7 +14,7 @@ struct Inputs {
   std::vector<at::Tensor> index_batches;  // each problem.index_shape
   at::Tensor output_grad;                 // [*index_shape, dim]
 
-  // Of a call: the batches take turns.
+  // Those of a call: the batches take turns.
   [[nodiscard]] const at::Tensor& indices(int call) const {
     return index_batches[static_cast<std::size_t>(call) % index_batches.size()];
   }

@@ -9,7 +9,6 @@
 #include <limits>
 #include <new>
 
-#include "csrc/cpu/caches.h"
 #include "harness/format.h"
 
 #if defined(__SSE2__)
@@ -20,6 +19,8 @@ namespace rowlane::bench {
 namespace {
 
 constexpr std::int64_t kLineBytes = 64;
+// From here on a result doesn't stay in the cache for its reader, so it is written past it.
+constexpr std::int64_t kStreamedBytes = 8 << 20;
 // Less would be copied in pieces too short for speed.
 constexpr std::int64_t kMinSourceBytes = 64 << 10;
 
@@ -93,7 +94,7 @@ StreamRunner::Memory StreamRunner::allocate(std::int64_t bytes) {
 void StreamRunner::run() const {
   const char* const source = source_.get();
   char* const out = out_.get();
-  const bool streams = cpu::is_streamed(streams_.copied_bytes + streams_.zero_bytes);
+  const bool streams = streams_.copied_bytes + streams_.zero_bytes >= kStreamedBytes;
   const auto num_shares = static_cast<std::int64_t>(at::get_num_threads());
   at::parallel_for(0, num_shares, 1, [&](std::int64_t first, std::int64_t last) {
     const auto part = [&](std::int64_t bytes, std::int64_t share) {

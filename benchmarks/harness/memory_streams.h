@@ -10,7 +10,7 @@ namespace rowlane::bench {
 
 struct Streams {
   std::int64_t copied_bytes = 0;  // written; as many are read,
-  std::int64_t source_bytes = 0;  // from so much memory, over and over
+  std::int64_t source_bytes = 0;  // from this much memory, over and over
   std::int64_t zero_bytes = 0;    // written
   std::int64_t read_bytes = 0;    // read and not written
 
@@ -38,7 +38,8 @@ class StreamRunner {
   Memory out_;
 };
 
-// Of torch's threads together, in 1e9 bytes per second, over 256 MiB: the best of some tries.
+// What torch's threads move together, in 1e9 bytes per second, over 256 MiB: the best of some
+// tries.
 struct Bandwidth {
   int threads = 0;
   double copy_gb_per_s = 0.0;  // bytes that are written; as many are read

@@ -77,7 +77,7 @@ class Sampler {
       calls_per_sample_ = static_cast<int>(
           std::clamp(std::ceil(kSampleMs / best_ms), 1.0, double{kMaxCallsPerSample}));
     }
-    // Of a slow call the preparation is taken to cost as much again.
+    // The preparation of a slow call is taken to cost as much again.
     const double call_ms = num_calls > 0.0 ? ms_since(start) / num_calls : 2.0 * best_ms;
     sample_cost_ms_ = call_ms * calls_per_sample_;
     min_samples_ =

@@ -34,7 +34,7 @@ struct TimingPlan {
   double budget_s = 1.0;
   int min_samples = 5;
   int max_samples = 200;
-  // Of each call before the first sample.
+  // How long each call runs before the first sample.
   double warm_up_ms = 30.0;
   // The last-level cache is overwritten before each sample.
   bool is_cold = false;

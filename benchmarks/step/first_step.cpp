@@ -53,8 +53,8 @@ FirstStep::FirstStep(StepOp op, at::Tensor table, at::Tensor indices, at::Tensor
 }
 
 double FirstStep::check(const Stepper& stepper) const {
-  // Of the float of largest magnitude: for the few operations of a step, and for the additions of
-  // torch's sparse SGD, which takes the gradients of a row from it one by one.
+  // Roundings of the float of largest magnitude: those of a step's few operations, and those of the
+  // additions of torch's sparse SGD, which takes the gradients of a row from it one by one.
   const double roundings =
       4.0 + (stepper.impl == "nn_embedding_sparse" ? static_cast<double>(most_repeats_) : 0.0);
   const double most = roundings * std::exp2(-24) * after_.abs().max().item<double>();

@@ -16,6 +16,7 @@
 #include "harness/program.h"
 #include "harness/progress.h"
 #include "step/measure.h"
+#include "workloads/workload.h"
 
 namespace rowlane::bench {
 namespace {
@@ -31,11 +32,6 @@ struct CommandLine {
   bool is_quick = false;
 };
 
-Problem problem_of(std::int64_t num_rows, std::int64_t num_indices, IndexSource source) {
-  constexpr std::int64_t kDim = 128;
-  return {.num_rows = num_rows, .dim = kDim, .index_shape = {num_indices}, .indices = source};
-}
-
 class StepBenchmark {
  public:
   explicit StepBenchmark(const CommandLine& line)
@@ -49,40 +45,24 @@ class StepBenchmark {
   }
 
   void run() {
-    const std::int64_t num_rows = line_.is_quick ? 2000 : 1'000'000;
-    const std::int64_t num_indices = line_.is_quick ? 500 : 32'768;
     std::cout << "Rowlane training steps  " << device_name(at::kCPU) << ", "
               << at::get_num_threads() << " threads, torch " << torch_version() << "\n"
               << "forward + backward + update; peak is tensor memory beside table and state\n";
-    constexpr IndexSource kUniform{IndexLaw::kUniform, 0.0};
-    if (begin("step")) {
-      for (const IndexSource source : {kUniform, IndexSource{IndexLaw::kZipf, 1.0}}) {
-        for (const StepOp op : chosen(kStepOps)) {
-          add(compare_steps(op, problem_of(num_rows, num_indices, source), plan_));
-        }
-      }
-    }
     constexpr std::array kGrowthOps{StepOp::kSgd, StepOp::kAdagrad, StepOp::kAdam};
-    if (begin("step-rows")) {
-      std::vector<Problem> by_rows;
-      for (const std::int64_t rows :
-           line_.is_quick ? std::vector<std::int64_t>{100, 1000}
-                          : std::vector<std::int64_t>{10'000, 100'000, 1'000'000, 10'000'000}) {
-        by_rows.push_back(problem_of(rows, num_indices, kUniform));
+    for (const Workload& workload : step_workloads(line_.is_quick)) {
+      if (!begin(workload.name)) {
+        continue;
       }
-      for (const StepOp op : chosen(kGrowthOps)) {
-        add(measure_growth("step-rows", op, by_rows, plan_));
+      if (workload.name != "step") {
+        for (const StepOp op : chosen(kGrowthOps)) {
+          add(measure_growth(workload.name, op, workload.problems, plan_));
+        }
+        continue;
       }
-    }
-    if (begin("step-indices")) {
-      std::vector<Problem> by_indices;
-      for (const std::int64_t indices :
-           line_.is_quick ? std::vector<std::int64_t>{50, 500}
-                          : std::vector<std::int64_t>{1024, 4096, 16'384, 65'536, 131'072}) {
-        by_indices.push_back(problem_of(num_rows, indices, kUniform));
-      }
-      for (const StepOp op : chosen(kGrowthOps)) {
-        add(measure_growth("step-indices", op, by_indices, plan_));
+      for (const Problem& problem : workload.problems) {
+        for (const StepOp op : chosen(kStepOps)) {
+          add(compare_steps(op, problem, plan_));
+        }
       }
     }
     if (!line_.json_path.empty()) {

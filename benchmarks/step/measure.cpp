@@ -19,7 +19,7 @@
 namespace rowlane::bench {
 namespace {
 
-// Of the memory that is free, what the tables of a growth curve may take.
+// The share of the free memory that the tables of a growth curve may take.
 constexpr double kMemoryShare = 0.7;
 
 struct LookUps {

@@ -25,7 +25,7 @@ struct StepResult {
   std::int64_t num_distinct_rows = 0;
   // Most tensor memory at one time in a step, beside the table and the state.
   std::int64_t peak_bytes = 0;
-  // Of the first step, against double; where it was proved.
+  // The error of the first step, against double; where it was proved.
   std::optional<double> max_abs_error = std::nullopt;
 
   // The fewest bytes that must be moved: each distinct row, and what is kept for it, once.
@@ -46,7 +46,7 @@ struct StepReport {
 };
 
 struct StepPlan {
-  // Of a comparison or a growth curve.
+  // For a comparison or a growth curve.
   double budget_s = 8.0;
   bool is_quick = false;
   // Told what is being done.

@@ -15,14 +15,14 @@ namespace rowlane::bench {
 // Loads that a compiler has under way in a loop that it unrolls.
 inline constexpr std::int64_t kUnroll = 4;
 
-// A launch with so much traffic; what it reads is a miss unless said otherwise.
+// A launch with this traffic; what it reads is a miss unless said otherwise.
 simt::emulated::LaunchCounts launch_of(std::string name, std::int64_t read_bytes,
                                        std::int64_t write_bytes);
 
 // Reads that the L2 serves.
 void add_hits(simt::emulated::LaunchCounts& launch, std::int64_t bytes);
 
-// Whether so much stays in the L2 from one launch to the next.
+// Whether this much stays in the L2 from one launch to the next.
 bool fits_l2(std::int64_t bytes);
 
 // The launches of the device-wide radix sort of a problem's indices and their positions, both as

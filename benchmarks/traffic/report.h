@@ -32,9 +32,9 @@ struct PeerRow {
 struct TrafficReport {
   std::string workload;
   Problem problem;
-  // Of the emulated device, and so the problem's scale.
+  // The emulated device's scale, and so the problem's.
   double l2_scale = 1.0;
-  // Of the forward, each distinct row read once.
+  // What the forward pass must move, each distinct row read once.
   std::int64_t distinct_bytes = 0;
   std::vector<TrafficRow> rows;
   std::vector<PeerRow> peers;

@@ -48,7 +48,7 @@ struct Sizes {
     block_threads = std::min(kMaxBlockThreads, warps_per_row * kWarp);
   }
 
-  // Blocks of one thread for each feature, padded to warps, of so many rows.
+  // Blocks of one thread for each feature, padded to warps, of this many rows.
   [[nodiscard]] std::int64_t blocks_for(std::int64_t rows) const {
     return ceil_div(rows * warps_per_row * kWarp, block_threads);
   }

@@ -15,7 +15,7 @@ struct Table {
   std::int64_t num_rows;
   std::int64_t dim;
 };
-// Of the standard workloads: small and large, narrow and wide.
+// Tables of the standard workloads: small and large, narrow and wide.
 constexpr Table kTables[] = {{944, 50}, {4096, 128}, {100'000, 16}, {20'000, 300}};
 
 // How a backward is made: the request, and the tuning that decides the rest.
@@ -27,7 +27,7 @@ struct Choice {
 // How long `few` takes in terms of `many`, as a geometric mean.
 double compare(const TimeBackward& time, std::int64_t num_indices, const Choice& few,
                const Choice& many) {
-  const IndexSource laws[] = {{}, {.law = IndexLaw::kZipf, .parameter = 1.0}};
+  constexpr IndexSource laws[] = {kUniform, zipf(1.0)};
   double log_sum = 0;
   int count = 0;
   for (const Table& table : kTables) {

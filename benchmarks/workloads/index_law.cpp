@@ -74,15 +74,15 @@ std::vector<std::int64_t> draw_indices(const IndexSource& source, std::int64_t n
   std::vector<std::int64_t> indices(static_cast<std::size_t>(count));
   switch (source.law) {
     case IndexLaw::kZipf: {
-      const PermutedZipf zipf(num_rows, source.parameter, random);
-      std::generate(indices.begin(), indices.end(), [&] { return zipf.draw(random); });
+      const PermutedZipf rows(num_rows, source.parameter, random);
+      std::generate(indices.begin(), indices.end(), [&] { return rows.draw(random); });
       break;
     }
     case IndexLaw::kHotRow: {
-      const std::int64_t hot_row = random.below(num_rows);
+      const std::int64_t hot = random.below(num_rows);
       std::generate(indices.begin(), indices.end(), [&] {
         const bool is_hot = random.uniform() < source.parameter;
-        return is_hot ? hot_row : random.below(num_rows);
+        return is_hot ? hot : random.below(num_rows);
       });
       break;
     }

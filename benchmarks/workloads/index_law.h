@@ -29,6 +29,10 @@ struct IndexSource {
   [[nodiscard]] bool is_ratings() const;
 };
 
+inline constexpr IndexSource kUniform{IndexLaw::kUniform, 0.0};
+constexpr IndexSource zipf(double exponent) { return {IndexLaw::kZipf, exponent}; }
+constexpr IndexSource hot_row(double share) { return {IndexLaw::kHotRow, share}; }
+
 // `count` rows below num_rows by a law that isn't a data set's, the same in every run.
 std::vector<std::int64_t> draw_indices(const IndexSource& source, std::int64_t num_rows,
                                        std::int64_t count);

@@ -10,7 +10,7 @@
 
 namespace rowlane::bench {
 
-// Of everything that is drawn for a benchmark.
+// The seed of everything that is drawn for a benchmark.
 inline constexpr std::uint64_t kIndexSeed = 20180315;
 
 // mt19937_64's numbers are the same everywhere; the distributions of <random> aren't, so the two

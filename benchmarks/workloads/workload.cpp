@@ -16,11 +16,6 @@ constexpr auto kBFloat16 = c10::ScalarType::BFloat16;
 constexpr auto kInt = c10::ScalarType::Int;
 constexpr auto kLong = c10::ScalarType::Long;
 
-constexpr IndexSource kUniform{IndexLaw::kUniform, 0.0};
-
-constexpr IndexSource zipf(double exponent) { return {IndexLaw::kZipf, exponent}; }
-constexpr IndexSource hot_row(double share) { return {IndexLaw::kHotRow, share}; }
-
 using Shape = std::vector<std::int64_t>;
 
 // Every combination, the last list varying fastest.
@@ -173,6 +168,14 @@ std::vector<Workload> further_workloads() {
   };
 }
 
+std::vector<Problem> step_problems(const Shape& rows, const Shape& look_ups,
+                                   const std::vector<IndexSource>& sources) {
+  std::vector<Shape> shapes;
+  std::transform(look_ups.begin(), look_ups.end(), std::back_inserter(shapes),
+                 [](std::int64_t count) { return Shape{count}; });
+  return product(rows, {128}, shapes, {kFloat}, sources);
+}
+
 std::vector<Workload> make_workloads() {
   std::vector<Workload> workloads = default_workloads();
   std::vector<Workload> further = further_workloads();
@@ -208,6 +211,24 @@ std::int64_t Problem::num_elems() const { return (num_rows + num_indices()) * di
 const std::vector<Workload>& all_workloads() {
   static const std::vector<Workload> workloads = make_workloads();
   return workloads;
+}
+
+std::vector<Workload> step_workloads(bool is_quick) {
+  const std::int64_t rows = is_quick ? 2000 : 1'000'000;
+  const std::int64_t look_ups = is_quick ? 500 : 32'768;
+  const Shape growing_rows =
+      is_quick ? Shape{100, 1000} : Shape{10'000, 100'000, 1'000'000, 10'000'000};
+  const Shape growing_look_ups =
+      is_quick ? Shape{50, 500} : Shape{1024, 4096, 16'384, 65'536, 131'072};
+  return {{.name = "step",
+           .description = "a large table, beside torch's optimizers",
+           .problems = step_problems({rows}, {look_ups}, {kUniform, zipf(1.0)})},
+          {.name = "step-rows",
+           .description = "how a fused step grows with the table",
+           .problems = step_problems(growing_rows, {look_ups}, {kUniform})},
+          {.name = "step-indices",
+           .description = "how a fused step grows with the look-up",
+           .problems = step_problems({rows}, growing_look_ups, {kUniform})}};
 }
 
 std::vector<Workload> select_workloads(std::string_view selection) {

@@ -46,6 +46,10 @@ struct Workload {
 // All workloads, those of the default set first.
 const std::vector<Workload>& all_workloads();
 
+// Those of whole training steps: "step", whose contenders are compared, and "step-rows" and
+// "step-indices", along which a step grows. A quick run has tiny ones.
+std::vector<Workload> step_workloads(bool is_quick);
+
 // `selection` is "default", "all", or names separated by commas. Throws std::invalid_argument that
 // lists the names when one is unknown.
 std::vector<Workload> select_workloads(std::string_view selection);

@@ -21,8 +21,8 @@ struct TextShape {
   std::int64_t num_words;   // in a text
 };
 
-// Draws batches from torch's generator. Word 10 k + t is the form of stem k for topic t; stems
-// follow Zipf's law, and half of the words of a text have its topic's form.
+// Draws batches, all but the stems from torch's generator. Word 10 k + t is the form of stem k for
+// topic t; stems follow Zipf's law, and half of the words of a text have its topic's form.
 std::vector<TextBatch> draw_texts(const TextShape& shape, int num_batches);
 
 }  // namespace rowlane::examples

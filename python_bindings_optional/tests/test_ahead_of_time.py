@@ -39,7 +39,7 @@ def test_runs_in_python(model, package):
 
 def test_runs_in_a_program_that_knows_the_op_by_name(model, package, tmp_path):
     source = pathlib.Path(__file__).with_name("run_model.cpp")
-    library = pathlib.Path(rowlane.__file__).parent / "lib" / "librowlane.so"
+    library = rowlane._library.DIRECTORY / "librowlane.so"
     torch_libraries = pathlib.Path(torch.__file__).parent / "lib"
     program = tmp_path / "run_model"
     subprocess.run(

@@ -19,7 +19,9 @@ from matplotlib.ticker import FuncFormatter
 
 import report
 import traffic_report
-from report import BadResults, cell, format_bytes, format_ms, format_ratio, head_row, table
+from page import cell, head_row, inline_svg, save_png, soften, table, write_page
+from results import (
+    BadResults, format_bytes, format_ms, format_ratio, format_spread, geometric_mean, three_digits)
 
 # What is compared: how the benchmark and the traffic name it, label, colour and marker.
 PAIRS = {
@@ -127,7 +129,7 @@ class Comparison:
         self.measured_us = 1e3 * measured["median_ms"]
         self.modelled_us = modelled["modelled_us"]
         self.dram_bytes = traffic_report.dram_bytes(modelled)
-        self.spread = report.format_spread(measured)
+        self.spread = format_spread(measured)
         self.bound_by = modelled["slowest"]
 
     @property
@@ -188,7 +190,7 @@ def draw(comparisons):
     axes.set_xlabel("modelled")
     axes.set_ylabel("measured, median")
     axes.grid(alpha=0.25)
-    report.soften(axes)
+    soften(axes)
     axes.legend(frameon=False)
     return figure
 
@@ -216,7 +218,7 @@ def summary_table(comparisons):
     for pair, (label, _, _) in PAIRS.items():
         ratios = ratios_of(comparisons, pair)
         if ratios:
-            texts = [label, format_ratio(report.geometric_mean(ratios)), format_ratio(min(ratios)),
+            texts = [label, format_ratio(geometric_mean(ratios)), format_ratio(min(ratios)),
                      format_ratio(max(ratios)), str(len(ratios))]
             body.append(f"<tr>{''.join(map(cell, texts))}</tr>")
     return table(head_row(["measured over modelled", "geometric mean", "least", "most",
@@ -234,7 +236,7 @@ def comparison_rows(comparisons):
         texts = [PAIRS[comparison.pair][0], format_ms(comparison.measured_us / 1e3),
                  comparison.spread, format_ms(comparison.modelled_us / 1e3),
                  format_ratio(comparison.ratio), format_bytes(comparison.dram_bytes),
-                 report.three_digits(comparison.gb_per_s), comparison.bound_by]
+                 three_digits(comparison.gb_per_s), comparison.bound_by]
         yield f"<tr{kind}>{''.join(map(cell, texts))}</tr>"
 
 
@@ -250,15 +252,13 @@ def facts(comparisons, measured_problems, tests):
     for pair, (label, _, _) in PAIRS.items():
         ratios = ratios_of(comparisons, pair)
         if ratios and pair[1] != report.BASELINE:
-            yield (format_ratio(report.geometric_mean(ratios)),
+            yield (format_ratio(geometric_mean(ratios)),
                    f"{label}: measured time over modelled, geometric mean")
 
 
 def write_index(path, documents, problems, comparisons, unmatched):
     folder = path.parent
     tests = test_summary(folder / "tests.log")
-    cards = "".join(f'<div class="fact"><b>{html.escape(figure)}</b>{html.escape(text)}</div>'
-                    for figure, text in facts(comparisons, problems, tests))
     files = [("bench.html", "all measurements"), ("traffic.html", "all counts"),
              ("comparison.png", "the plot"), ("bench.json", "measurements as JSON"),
              ("traffic.json", "counts as JSON"), ("tests.log", "log of the tests"),
@@ -273,25 +273,18 @@ def write_index(path, documents, problems, comparisons, unmatched):
                     f"from {html.escape(names)}.</p>")
     gpu = html.escape(documents[0]["device"]["name"])
     head = head_row(["", "measured", "±", "modelled", "ratio", "DRAM bytes", "GB/s", "bound by"])
-    page = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Rowlane on {gpu}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>{report.CSS}
-a {{ color: inherit; }}</style></head>
-<body>
-<h1>Rowlane: measured and modelled</h1><p class="soft">{html.escape(describe(*documents))}</p>
-<div class="facts">{cards}</div>
-<p>{links}</p>
+    body = f"""<p>{links}</p>
 <p><b>measured</b>: median of one call on the GPU, timed by rowlane-bench; <b>modelled</b>: the
 roofline of the emulated device over counted traffic, and for nn.Embedding over formulas of what
 torch's algorithm moves; <b>DRAM bytes</b>: counted, or by those formulas; <b>GB/s</b>: these bytes
 over the measured time; <b>bound by</b>: the slowest launch and what limits it, in the model.</p>
 {left_out}
 <h2>How good the model is</h2>{summary_table(comparisons)}
-<div class="plot">{report.inline_svg(lambda: draw(comparisons))}</div>
-<h2>Row by row</h2>{table(head, comparison_rows(comparisons))}
-</body></html>
-"""
-    path.write_text(page, encoding="utf-8")
+<div class="plot">{inline_svg(lambda: draw(comparisons))}</div>
+<h2>Row by row</h2>{table(head, comparison_rows(comparisons))}"""
+    write_page(path, "Rowlane: measured and modelled", describe(*documents),
+               facts(comparisons, problems, tests), body, title=f"Rowlane on {gpu}",
+               css="\na { color: inherit; }")
 
 
 def make_pages(folder):
@@ -305,11 +298,8 @@ def make_pages(folder):
     report.write_html(folder / "bench.html", measured, measured_problems)
     traffic_report.write_png(folder / "traffic.png", modelled, modelled_problems)
     traffic_report.write_html(folder / "traffic.html", modelled, modelled_problems)
-    figure = draw(comparisons)
-    figure.suptitle(f"Rowlane: measured and modelled\n{describe(measured, modelled)}", x=0.01,
-                    ha="left", fontsize=9)
-    figure.savefig(folder / "comparison.png", dpi=130)
-    plt.close(figure)
+    save_png(folder / "comparison.png", draw(comparisons),
+             f"Rowlane: measured and modelled\n{describe(measured, modelled)}", fontsize=9)
     write_index(folder / "index.html", (measured, modelled), measured_problems, comparisons,
                 unmatched)
     print(f"Written to {folder / 'index.html'}")

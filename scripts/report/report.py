@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
 """Draws the results of rowlane-bench: a PNG, and a self-contained HTML page of plots and tables."""
 
-import argparse
 import collections
 import html
-import io
-import json
-import math
-import pathlib
 import sys
 
-import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.ticker import FuncFormatter  # noqa: E402
+import results
+from page import (
+    cell, group_by_workload, head_row, inline_svg, ratio_cell, run_report, save_png,
+    shade_workloads, soften, table, write_page)
+from results import (
+    BadResults, describe, format_bytes, format_error, format_ms, format_ratio, format_spread,
+    geometric_mean, key_of, read_document, three_digits)
 
 BASELINE = ("nn_embedding", "default")
 OPS = {"forward": "forward", "backward_dense": "backward, dense gradient"}
@@ -30,13 +30,6 @@ STYLES = {
     ("one_hot_linear", "default"): ("one-hot nn.Linear", "#c2569b", "v"),
 }
 EXTRA_COLOURS = ["#3b6fb6", "#a33b3b", "#5f6b2f", "#444444"]
-
-# Text and lines of the page's plots have this colour until it is replaced by the page's own.
-INK = "#010203"
-
-
-class BadResults(Exception):
-    """The file isn't what rowlane-bench writes; the text is a sentence."""
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -55,24 +48,11 @@ def order_of(implementation):
     return known.index(implementation) if implementation in known else len(known)
 
 
-class Problem:
-    """One workload, shape and law of indices with all that was measured on it."""
+class Problem(results.Problem):
+    """A problem with all that was measured on it: rows by (op, implementation)."""
 
     def __init__(self, row):
-        self.key = key_of(row)
-        self.workload = row["workload"]
-        self.title = (
-            f"{row['rows']:,} x {row['dim']:,} {row['dtype']}, {row['num_indices']:,} "
-            f"{row['index_dtype']} indices, {row['indices']}"
-        )
-        if row["scale"] < 1:
-            self.title += f", scale 1/{1 / row['scale']:.0f}"
-        short_dtype = row["dtype"].replace("bfloat", "bf").replace("float", "f")
-        self.label = (
-            f"{self.workload}  {row['rows']:,}×{row['dim']:,} {short_dtype}, "
-            f"{row['num_indices']:,} {row['indices'].replace('ml-100k ', '')}"
-        )
-        self.rows = {}  # (op, implementation) -> row
+        super().__init__(row)
         self.skipped = []
 
     def implementations(self):
@@ -82,24 +62,6 @@ class Problem:
         """The baseline's median over this one's, or None."""
         row, baseline = self.rows.get((op, implementation)), self.rows.get((op, BASELINE))
         return baseline["median_ms"] / row["median_ms"] if row and baseline else None
-
-
-def key_of(row):
-    names = ("workload", "scale", "dtype", "index_dtype", "rows", "dim", "num_indices", "indices")
-    return tuple(row[name] for name in names)
-
-
-def read_document(path):
-    """The document of a benchmark program, checked to be of the schema that is read here."""
-    try:
-        document = json.loads(path.read_text())
-    except OSError as error:
-        raise BadResults(f"{path} can't be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise BadResults(f"{path} is not JSON: {error}.") from error
-    if not isinstance(document, dict) or document.get("schema") != 1:
-        raise BadResults(f"{path} does not hold results of schema 1.")
-    return document
 
 
 def read_results(path):
@@ -116,46 +78,6 @@ def read_results(path):
     if not problems:
         raise BadResults(f"{path} holds no timings.")
     return document, list(problems.values())
-
-
-# --- numbers for people -----------------------------------------------------------------------
-
-
-def three_digits(value):
-    return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f}"
-
-
-def in_units(value, units):
-    for size, unit in units:
-        if value >= 0.9995 * size:
-            break
-    return f"{three_digits(value / size)} {unit}"
-
-
-def format_ms(ms):
-    return in_units(ms, [(1e3, "s"), (1, "ms"), (1e-3, "µs"), (1e-6, "ns")])
-
-
-def format_bytes(count):
-    return in_units(count, [(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")])
-
-
-def format_ratio(ratio):
-    return f"1/{1 / ratio:,.0f}" if ratio < 0.095 else f"{three_digits(ratio)}×"
-
-
-def format_spread(row):
-    if row["samples"] < 2:
-        return "once"
-    return f"±{50 * (row['p80_ms'] - row['p20_ms']) / row['median_ms']:.0f}%"
-
-
-def format_error(error):
-    return "0" if error == 0 else f"{error:.1e}"
-
-
-def geometric_mean(ratios):
-    return math.exp(sum(map(math.log, ratios)) / len(ratios))
 
 
 def geometric_means(problems):
@@ -197,23 +119,11 @@ def memory_comparisons(problems):
 # --- plots ------------------------------------------------------------------------------------
 
 
-def soften(axes):
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(length=0)
-    axes.set_axisbelow(True)
-
-
 def plot_speed_ups(axes, problems, op, has_labels):
     """A line per problem from the top down, a marker per implementation."""
     rows = [problem for problem in problems if (op, BASELINE) in problem.rows]
     shown = sorted({who for problem in rows for _, who in problem.rows}, key=order_of)
-    workload, is_shaded = None, False
-    for y, problem in enumerate(rows):
-        if problem.workload != workload:
-            workload, is_shaded = problem.workload, not is_shaded
-        if is_shaded:
-            axes.axhspan(y - 0.5, y + 0.5, color="#808a96", alpha=0.10, linewidth=0)
+    shade_workloads(axes, rows)
     axes.axvline(1, color=style_of(BASELINE)[1], linewidth=1.5)
     for implementation in reversed(shown):
         if implementation == BASELINE:
@@ -276,80 +186,11 @@ def draw(problems):
     return figure
 
 
-def describe(document):
-    device = document["device"]
-    threads = f", {document['threads']} threads" if device["kind"] == "cpu" else ""
-    cuda = f" (CUDA {document['cuda']})" if document.get("cuda") else ""
-    malloc = f" · malloc {document['malloc']}" if document.get("malloc") else ""
-    return (f"{device['name']}{threads} · torch {document['torch']}{cuda}{malloc} · "
-            f"commit {document['commit']} · {document['date']}")
-
-
 def write_png(path, document, problems):
-    figure = draw(problems)
-    figure.suptitle(f"Rowlane benchmark\n{describe(document)}", x=0.01, ha="left", fontsize=11)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
-def inline_svg(draw_figure):
-    """The figure that draw_figure() makes as an element of the page, in the page's text colour."""
-    with matplotlib.rc_context({"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
-                                "xtick.color": INK, "ytick.color": INK, "svg.fonttype": "none",
-                                "svg.hashsalt": "rowlane", "font.family": "sans-serif"}):
-        figure = draw_figure()
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-        plt.close(figure)
-    text = buffer.getvalue()
-    return text[text.index("<svg"):].replace(INK, "currentColor")
+    save_png(path, draw(problems), f"Rowlane benchmark\n{describe(document)}")
 
 
 # --- the page ---------------------------------------------------------------------------------
-
-CSS = """
-:root { --ink: #1c2430; --soft: #64707d; --line: #dde2e8; --card: #f6f8fa; --page: #ffffff;
-        --good: #0a7d46; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e3e8ee; --soft: #93a0ae; --line: #303944; --card: #1b222b; --page: #12171d;
-          --good: #4ccb8f; --bad: #ff8a80; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 78rem; color: var(--ink);
-       background: var(--page); font: 15px/1.5 system-ui, sans-serif; }
-h1 { margin: 0; font-size: 1.7rem; } h2 { margin: 2.5rem 0 .6rem; font-size: 1.15rem; }
-.soft { color: var(--soft); } .plot svg { width: 100%; height: auto; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .8rem;
-         margin: 1.5rem 0; }
-.fact { padding: .8rem 1rem; border-radius: .5rem; background: var(--card); }
-.fact b { display: block; font-size: 1.5rem; line-height: 1.3; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 500; } th:first-child, td:first-child { text-align: left; }
-tr.problem td { padding-top: .9rem; font-weight: 600; }
-tr.baseline td { color: var(--soft); } tr.skipped td { color: var(--soft); text-align: left; }
-td.gap { padding-left: 2rem; } .good { color: var(--good); } .bad { color: var(--bad); }
-"""
-
-
-def cell(text, classes=""):
-    attribute = f' class="{classes}"' if classes else ""
-    return f"<td{attribute}>{html.escape(text)}</td>"
-
-
-def ratio_cell(ratio):
-    colour = "" if ratio is None or 0.95 <= ratio <= 1.05 else "good" if ratio > 1 else "bad"
-    return cell("" if ratio is None else format_ratio(ratio), colour)
-
-
-def table(head, body):
-    return (f'<div class="scroll"><table><thead>{head}</thead>'
-            f'<tbody>{"".join(body)}</tbody></table></div>')
-
-
-def head_row(names):
-    return f'<tr>{"".join(f"<th>{html.escape(name)}</th>" for name in names)}</tr>'
-
 
 def op_cells(problem, op, implementation):
     row = problem.rows.get((op, implementation))
@@ -428,20 +269,9 @@ def facts(document, problems, means):
 
 def write_html(path, document, problems):
     means = geometric_means(problems)
-    cards = "".join(f'<div class="fact"><b>{html.escape(figure)}</b>{html.escape(text)}</div>'
-                    for figure, text in facts(document, problems, means))
-    by_workload = collections.defaultdict(list)
-    for problem in problems:
-        by_workload[problem.workload].append(problem)
     memory = "".join(memory_table(*comparison) for comparison in memory_comparisons(problems))
-    sections = "".join(workload_section(*item) for item in by_workload.items())
-    page = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Rowlane benchmark</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>{CSS}</style></head>
-<body>
-<h1>Rowlane benchmark</h1><p class="soft">{html.escape(describe(document))}</p>
-<div class="facts">{cards}</div>
-<p>Every implementation was first checked against sums in double precision, then all were timed in
+    sections = "".join(workload_section(*item) for item in group_by_workload(problems).items())
+    body = f"""<p>Every implementation was first checked against sums in double precision, then all were timed in
 one interleaved run. <b>median</b>: of one call; <b>±</b>: half the distance from the 20th to the 80th
 percentile; <b>GB/s</b>: bytes of rows read, rows written and indices over the median;
 <b>speed-up</b>: nn.Embedding's median over this one; <b>error</b>: largest absolute error of the
@@ -450,33 +280,9 @@ workload's.</p>
 <h2>Speed-up over nn.Embedding</h2>{summary_table(means)}
 <div class="plot">{inline_svg(lambda: draw(problems))}</div>
 {"<h2>Peak memory of a forward and backward pass, beside the table</h2>" + memory if memory else ""}
-{sections}
-</body></html>
-"""
-    path.write_text(page, encoding="utf-8")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=pathlib.Path, help="the file of rowlane-bench --json")
-    parser.add_argument("--png", type=pathlib.Path, help="default: beside the results")
-    parser.add_argument("--html", type=pathlib.Path, help="default: beside the results")
-    arguments = parser.parse_args()
-    try:
-        document, problems = read_results(arguments.results)
-        png = arguments.png or arguments.results.with_suffix(".png")
-        page = arguments.html or arguments.results.with_suffix(".html")
-        write_png(png, document, problems)
-        write_html(page, document, problems)
-    except (BadResults, OSError) as error:
-        print(f"report.py: {error}", file=sys.stderr)
-        return 1
-    except KeyError as error:
-        print(f"report.py: {arguments.results} has a row without {error}.", file=sys.stderr)
-        return 1
-    print(f"Written to {png} and {page}")
-    return 0
+{sections}"""
+    write_page(path, "Rowlane benchmark", describe(document), facts(document, problems, means), body)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_report(__doc__, "rowlane-bench", read_results, write_png, write_html))

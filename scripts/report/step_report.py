@@ -8,15 +8,13 @@ import json
 import pathlib
 import sys
 
-import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: E402
-
-from report import (  # noqa: E402
+from page import save_png, soften
+from results import (
     BadResults, describe, format_bytes, format_error, format_ms, format_ratio, format_spread,
-    read_document, soften)
+    read_document)
 
 FUSED = ("rowlane", "fused")
 NAMES = {"nn_embedding_sparse": "nn.Embedding(sparse)", "nn_embedding_dense": "nn.Embedding dense",
@@ -163,9 +161,7 @@ def write_png(path, document):
         plot_curves(grid[1][column], rows, workload, size, "peak_bytes",
                     (f"peak memory beside table and state, {fixed}", label))
     grid[0][0].legend(frameon=False)
-    figure.suptitle(f"Rowlane training steps\n{describe(document)}", x=0.01, ha="left", fontsize=11)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    save_png(path, figure, f"Rowlane training steps\n{describe(document)}")
 
 
 def main():

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Draws the results of rowlane-traffic: a PNG, and an HTML page of plots and tables."""
 
-import argparse
 import html
-import pathlib
 import sys
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
-import report
-from report import BadResults, cell, format_bytes, format_ms, format_ratio, head_row, table
+import results
+from page import (
+    cell, group_by_workload, head_row, inline_svg, ratio_cell, run_report, save_png,
+    shade_workloads, soften, table, write_page)
+from results import (
+    BadResults, format_bytes, format_ms, format_ratio, geometric_mean, key_of, read_document)
 
 # Name, colour and marker of what is shown, in the order in which it is shown.
 STYLES = {
@@ -32,7 +34,7 @@ OPS = {"forward": "forward", "backward_dense": "backward, dense gradient",
        "step_adam": "fused Adam"}
 
 
-class Problem(report.Problem):
+class Problem(results.Problem):
     """One workload, shape and law of indices, with what each kernel moves: rows by (op, who)."""
 
     def torch(self, op):
@@ -47,11 +49,11 @@ def who_of(row):
 
 def read_results(path):
     """Returns the document and its problems, in the order of the file."""
-    document = report.read_document(path)
+    document = read_document(path)
     problems = {}
     for row in document["results"]:
         if "modelled_us" in row and row["op"] in OPS:
-            problem = problems.setdefault(report.key_of(row), Problem(row))
+            problem = problems.setdefault(key_of(row), Problem(row))
             problem.rows[row["op"], who_of(row)] = row
     if not problems:
         raise BadResults(f"{path} holds no traffic.")
@@ -75,12 +77,7 @@ def device_name(document):
 
 def plot_points(axes, problems, value_of, has_labels):
     """A line per problem from the top down, a marker per kernel."""
-    workload, is_shaded = None, False
-    for y, problem in enumerate(problems):
-        if problem.workload != workload:
-            workload, is_shaded = problem.workload, not is_shaded
-        if is_shaded:
-            axes.axhspan(y - 0.5, y + 0.5, color="#808a96", alpha=0.10, linewidth=0)
+    shade_workloads(axes, problems)
     axes.axvline(1, color="#808a96", linewidth=1.5)
     for who, (label, colour, marker) in STYLES.items():
         points = [(value_of(problem, who), y) for y, problem in enumerate(problems)
@@ -94,7 +91,7 @@ def plot_points(axes, problems, value_of, has_labels):
     axes.grid(axis="x", alpha=0.25)
     axes.set_ylim(len(problems) - 0.5, -0.5)
     axes.set_yticks(range(len(problems)), [p.label for p in problems] if has_labels else [])
-    report.soften(axes)
+    soften(axes)
 
 
 def speed_up(problem, who):
@@ -119,7 +116,8 @@ def draw(problems):
     time_axes.set_title("torch's modelled time over Rowlane's", loc="left", fontweight="bold")
     time_axes.set_xlabel("a model of both, not a measurement; further to the right is better")
     handles, labels = bytes_axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)),
+                  frameon=False)
     return figure
 
 
@@ -129,10 +127,7 @@ def describe(document):
 
 
 def write_png(path, document, problems):
-    figure = draw(problems)
-    figure.suptitle(f"Rowlane traffic\n{describe(document)}", x=0.01, ha="left", fontsize=11)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    save_png(path, draw(problems), f"Rowlane traffic\n{describe(document)}")
 
 
 # --- the page ---------------------------------------------------------------------------------
@@ -158,7 +153,7 @@ def problem_rows(problem):
         if is_peer and row["algorithm"] != "gather":
             label += f": {row['algorithm']}"
         ratio = speed_up(problem, who)
-        faster = cell("") if ratio is None else report.ratio_cell(ratio)
+        faster = cell("") if ratio is None else ratio_cell(ratio)
         kind = ' class="baseline"' if is_peer else ""
         yield f"<tr{kind}>{cell(label)}{traffic_cells(row)}{faster}</tr>"
 
@@ -175,66 +170,31 @@ def facts(problems):
     for who, (label, _, _) in STYLES.items():
         ratios = [times_floor(problem.rows[who]) for problem in problems if who in problem.rows]
         if ratios:
-            yield (f"{report.geometric_mean(ratios):.3f}", f"{label}: DRAM bytes over the fewest "
+            yield (f"{geometric_mean(ratios):.3f}", f"{label}: DRAM bytes over the fewest "
                    f"possible, geometric mean of {len(ratios)} problems; the worst is "
                    f"{max(ratios):.2f}")
     for who in (("forward", "rowlane"), ("backward_dense", "sorted")):
         ratios = [speed_up(problem, who) for problem in problems if who in problem.rows]
         if ratios:
-            yield (format_ratio(report.geometric_mean(ratios)),
+            yield (format_ratio(geometric_mean(ratios)),
                    f"modelled speed of {STYLES[who][0]} over torch's algorithm, geometric mean")
 
 
 def write_html(path, document, problems):
-    cards = "".join(f'<div class="fact"><b>{html.escape(figure)}</b>{html.escape(text)}</div>'
-                    for figure, text in facts(problems))
-    by_workload = {}
-    for problem in problems:
-        by_workload.setdefault(problem.workload, []).append(problem)
-    sections = "".join(workload_section(*item) for item in by_workload.items())
-    page = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Rowlane traffic</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{report.CSS}</style></head>
-<body>
-<h1>Rowlane traffic</h1><p class="soft">{html.escape(describe(document))}</p>
-<div class="facts">{cards}</div>
-<p>Rowlane's bytes are counts of its own kernels, run thread by thread on an emulated device with a
+    sections = "".join(workload_section(*item) for item in group_by_workload(problems).items())
+    body = f"""<p>Rowlane's bytes are counts of its own kernels, run thread by thread on an emulated device with a
 cold L2; all times are modelled by a roofline; the rows of torch, cuEmbed and Liger are formulas of
-what their algorithms do, timed by the same roofline. <b>of floor</b>: bytes between DRAM and the L2 over the fewest possible:
-of a gather, the same look-ups by an ideal kernel through the same L2; of the dense gradient, every
-gradient row and index read and the table written once, plus the sort where there is one;
+what their algorithms do, timed by the same roofline. <b>of floor</b>: bytes between DRAM and the L2
+over the fewest possible: of a gather, the same look-ups by an ideal kernel through the same L2; of
+the dense gradient, every gradient row and index read and the table written once, plus the sort
+where there is one;
 <b>sectors</b>: bytes that threads asked for, of the 32-byte sectors that they touched;
 <b>atomic chain</b>: the most additions to one address. A scale below 1 means that rows, indices and
 the L2 are that share of the published workload's and the device's.</p>
-<div class="plot">{report.inline_svg(lambda: draw(problems))}</div>
-{sections}
-</body></html>
-"""
-    path.write_text(page, encoding="utf-8")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=pathlib.Path, help="the file of rowlane-traffic --json")
-    parser.add_argument("--png", type=pathlib.Path, help="default: beside the results")
-    parser.add_argument("--html", type=pathlib.Path, help="default: beside the results")
-    arguments = parser.parse_args()
-    try:
-        document, problems = read_results(arguments.results)
-        png = arguments.png or arguments.results.with_suffix(".png")
-        page = arguments.html or arguments.results.with_suffix(".html")
-        write_png(png, document, problems)
-        write_html(page, document, problems)
-    except (BadResults, OSError) as error:
-        print(f"traffic_report.py: {error}", file=sys.stderr)
-        return 1
-    except KeyError as error:
-        print(f"traffic_report.py: {arguments.results} has a row without {error}.", file=sys.stderr)
-        return 1
-    print(f"Written to {png} and {page}")
-    return 0
+<div class="plot">{inline_svg(lambda: draw(problems))}</div>
+{sections}"""
+    write_page(path, "Rowlane traffic", describe(document), facts(problems), body)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_report(__doc__, "rowlane-traffic", read_results, write_png, write_html))

@@ -1,4 +1,4 @@
-// The models behind the counters: the L2 cache and the time on a named device.
+// The models that turn counts into figures: the L2 cache and the time on a named device.
 #include <gtest/gtest.h>
 
 #include <cstdint>

@@ -26,7 +26,7 @@ def table_of(registers, exceptions=()):
 
 
 def gather(registers):
-    """A right gather kernel with so many registers."""
+    """A right gather kernel with this many registers."""
     accesses = {access: 4 for access in check_kernels.EXPECTED["gather_kernel"](ARCH, 16, "false", "int32")}
     return {ARCH: {"gather_kernel<16, false, int32>": Kernel(
         "gather_kernel<16, false, int32>", registers, block_threads=256, accesses=accesses)}}

@@ -1,16 +1,8 @@
 #include "tests/support/index_sets.h"
 
+#include "workloads/index_law.h"
+
 namespace rowlane::testing {
-namespace {
-
-// Row r with probability proportional to 1 / (r + 1), rows permuted.
-torch::Tensor zipf(std::int64_t num_rows, std::int64_t num_indices) {
-  const auto ranks = torch::arange(1, num_rows + 1, torch::kDouble);
-  const auto draws = torch::multinomial(1 / ranks, num_indices, /*replacement=*/true);
-  return torch::randperm(num_rows, torch::kLong).index_select(0, draws);
-}
-
-}  // namespace
 
 std::string_view to_string(IndexSet set) {
   switch (set) {
@@ -53,7 +45,8 @@ torch::Tensor make_indices(IndexSet set, std::int64_t num_rows, std::int64_t max
       return std::get<0>(
           torch::randint(num_rows, {max_indices}, torch::kLong).sort(0, /*descending=*/true));
     case IndexSet::kZipf:
-      return zipf(num_rows, max_indices);
+      return torch::tensor(bench::draw_indices(bench::zipf(1.0), num_rows, max_indices),
+                           torch::kLong);
     case IndexSet::kRunAcrossTileEdge: {
       // 250 indices of earlier rows, then one run over the edges at 256 and 512.
       const auto before = torch::arange(250, torch::kLong).remainder(num_rows - 1);

@@ -15,9 +15,11 @@
 namespace rowlane::kernels {
 namespace {
 
-using bench::IndexLaw;
+using bench::hot_row;
 using bench::IndexSource;
+using bench::kUniform;
 using bench::Traffic;
+using bench::zipf;
 using simt::emulated::LaunchCounts;
 
 struct Shape {
@@ -27,13 +29,8 @@ struct Shape {
   std::int64_t num_indices;
 };
 
-constexpr IndexSource kUniformLaw{IndexLaw::kUniform, 0.0};
-constexpr IndexSource kLaws[] = {kUniformLaw,
-                                 {IndexLaw::kZipf, 1.0},
-                                 {IndexLaw::kZipf, 1.15},
-                                 {IndexLaw::kHotRow, 0.5},
-                                 {IndexLaw::kHotRow, 0.9},
-                                 {IndexLaw::kHotRow, 1.0}};
+constexpr IndexSource kLaws[] = {kUniform,     zipf(1.0),    zipf(1.15),
+                                 hot_row(0.5), hot_row(0.9), hot_row(1.0)};
 
 Traffic measure(const Shape& shape, const IndexSource& law, BackwardRequest request) {
   const bench::TrafficProblem problem{
@@ -100,9 +97,9 @@ TEST(AutoBackward, IsAboutTheFastestDeterministicOne) {
     for (const auto& [num_rows, dim] :
          {std::pair<std::int64_t, std::int64_t>{944, 50}, {944, 1}, {30522, 256}, {60000, 64}}) {
       const Shape shape{"", num_rows, dim, num_indices};
-      const double chosen = measure(shape, kUniformLaw, BackwardRequest::kAuto).modelled_us;
-      const double sorted = measure(shape, kUniformLaw, BackwardRequest::kSorted).modelled_us;
-      const double small = measure(shape, kUniformLaw, BackwardRequest::kSmall).modelled_us;
+      const double chosen = measure(shape, kUniform, BackwardRequest::kAuto).modelled_us;
+      const double sorted = measure(shape, kUniform, BackwardRequest::kSorted).modelled_us;
+      const double small = measure(shape, kUniform, BackwardRequest::kSmall).modelled_us;
       EXPECT_LE(chosen, 1.1 * std::min(sorted, small))
           << num_rows << " rows, dim " << dim << ", " << num_indices << " indices: sorted "
           << sorted << " us, small " << small << " us";

@@ -15,7 +15,6 @@ namespace {
 
 using kernels::ElemType;
 
-constexpr IndexSource kUniform{IndexLaw::kUniform, 0.0};
 
 TrafficProblem all_on_one_row(std::int64_t num_indices) {
   return {.num_rows = 100,

@@ -30,7 +30,7 @@ constexpr double kSmallTimesFloor = 1.02;
 constexpr double kWideRowsTimesFloor = 1.05;
 constexpr double kNarrowRowsTimesFloor = 1.20;
 constexpr double kStepTimesFloor = 1.10;
-// Of rows in bfloat16 that share their sectors with rows which take no step.
+// For rows in bfloat16 that share their sectors with rows which take no step.
 constexpr double kNarrowStepTimesFloor = 1.25;
 
 std::string as_budget(const Traffic& traffic) {

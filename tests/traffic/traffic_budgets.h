@@ -41,9 +41,9 @@ inline constexpr auto kFloat = ElemType::kFloat32;
 inline constexpr auto kBFloat16 = ElemType::kBFloat16;
 inline constexpr auto kInt32 = IndexType::kInt32;
 inline constexpr auto kInt64 = IndexType::kInt64;
-inline constexpr bench::IndexSource kUniform{bench::IndexLaw::kUniform, 0.0};
-constexpr bench::IndexSource zipf(double s) { return {bench::IndexLaw::kZipf, s}; }
-constexpr bench::IndexSource hot_row(double share) { return {bench::IndexLaw::kHotRow, share}; }
+using bench::hot_row;
+using bench::kUniform;
+using bench::zipf;
 
 // clang-format off
 inline constexpr BudgetedWorkload kTrafficBudgets[] = {
