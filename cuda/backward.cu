@@ -142,8 +142,7 @@ Status select_backward_policy(const BackwardProblem& problem, BackwardRequest re
 Status plan_backward_workspace(const BackwardProblem& problem, const BackwardPolicy& policy,
                                BackwardWorkspace* workspace) {
   *workspace = {};
-  if (policy.algorithm != ChosenBackward::kSorted || problem.num_indices == 0 ||
-      problem.dim == 0) {
+  if (policy.algorithm != ChosenBackward::kSorted || problem.num_indices == 0 || problem.dim == 0) {
     return {};
   }
   ROWLANE_RETURN_IF_ERROR(plan_sort_workspace(problem.num_indices, policy.pairs, &workspace->sort));

@@ -32,9 +32,9 @@ Status plan_backward_step(const BackwardProblem& problem, const RowStep& step,
 // All pointers are device pointers.
 struct BackwardStepArgs {
   RowStep step;
-  const void* indices = nullptr;      // [num_indices]
-  void* workspace = nullptr;          // BackwardStepPlan::total_bytes, 256-byte aligned
-  IndexReport* report = nullptr;      // of indices out of range; null: they are not reported
+  const void* indices = nullptr;  // [num_indices]
+  void* workspace = nullptr;      // BackwardStepPlan::total_bytes, 256-byte aligned
+  IndexReport* report = nullptr;  // of indices out of range; null: they are not reported
 };
 
 // Asynchronous on `stream`, no host synchronisation, deterministic. Each row in indices takes the

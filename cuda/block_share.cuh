@@ -70,7 +70,6 @@ struct BlockItems {
   // Row numbers, and the number of rows plus one, fit into a key.
   ROWLANE_DEVICE bool is_row(KeyT key) const { return key < static_cast<KeyT>(args.num_rows); }
 
-
   // Per worker where its piece begins, and after the last where it ends.
   static ROWLANE_DEVICE simt::Shared<int> cut_items() {
     return simt::shared<struct CutItems, int, kBlockThreads + 1>();

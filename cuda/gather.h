@@ -17,8 +17,9 @@ struct GatherArgs {
   std::int64_t num_rows = 0;
   std::int64_t row_bytes = 0;
   std::int64_t table_stride_bytes = 0;
-  // Where the elements of a row don't lie next to each other, as in a transposed table: their size, a
-  // power of two up to 16 that they are aligned to, and the bytes from one to the next. 0: they do.
+  // Where the elements of a row don't lie next to each other, as in a transposed table: their size,
+  // a power of two up to 16 that they are aligned to, and the bytes from one to the next. 0: they
+  // do.
   std::int64_t elem_bytes = 0;
   std::int64_t elem_stride_bytes = 0;
   const void* indices = nullptr;  // [num_indices]

@@ -18,7 +18,7 @@ struct GatherKernelArgs {
   std::int64_t num_indices;
   std::int64_t chunks_per_row;
   std::int64_t table_stride;
-  std::int64_t chunk_stride;  // of gather_strided_kernel
+  std::int64_t chunk_stride;      // of gather_strided_kernel
   std::int64_t chunks_per_slice;  // grid y splits a row into slices
   int lanes_log2;
   bool streams_out;
@@ -128,8 +128,8 @@ ROWLANE_DEVICE void gather_rows(const GatherKernelArgs<kVecBytes, IndexT>& args)
       chunk[k] = Chunk{};
       if (is_row(row[k], args.num_rows)) {
         const std::int64_t column = kIsStrided ? c * args.chunk_stride : c;
-        chunk[k] = simt::load_nc<kTableHint>(
-            row_address(args.table, row[k], args.table_stride) + column);
+        chunk[k] =
+            simt::load_nc<kTableHint>(row_address(args.table, row[k], args.table_stride) + column);
       }
     }
     ROWLANE_UNROLL

@@ -13,9 +13,9 @@ namespace rowlane::kernels {
 
 // All pointers are device pointers, aligned to the element type.
 struct ScatterAtomicArgs {
-  GradSourceArgs source{};  // with its stride
-  const void* indices = nullptr;     // [num_indices]
-  void* grad_table = nullptr;        // [num_rows, dim], added to
+  GradSourceArgs source{};        // with its stride
+  const void* indices = nullptr;  // [num_indices]
+  void* grad_table = nullptr;     // [num_rows, dim], added to
   std::int64_t num_rows = 0;
   std::int64_t dim = 0;
   std::int64_t num_indices = 0;

@@ -16,10 +16,10 @@ namespace rowlane::kernels {
 struct SmallBackwardArgs {
   const void* indices = nullptr;  // [num_indices]
   IndexType index_type = IndexType::kInt64;
-  GradSourceArgs source{};  // with its stride
-  void* grad_table = nullptr;        // [num_rows, dim], overwritten
-  std::int64_t num_indices = 0;      // at most kSmallMaxIndices
-  std::int64_t num_rows = 0;         // fewer than 2^32 - 1
+  GradSourceArgs source{};       // with its stride
+  void* grad_table = nullptr;    // [num_rows, dim], overwritten
+  std::int64_t num_indices = 0;  // at most kSmallMaxIndices
+  std::int64_t num_rows = 0;     // fewer than 2^32 - 1
   std::int64_t dim = 0;
   std::int64_t padding_row = -1;  // its gradient is zero; -1 for none
   ElemType elem_type = ElemType::kFloat32;

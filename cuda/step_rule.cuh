@@ -314,8 +314,7 @@ __host__ __device__ inline void set_numbers(StepKernelArgs<ElemT>& args,
   args.lr = numbers.lr;
   args.beta1 = numbers.beta1;
   args.beta2 = numbers.beta2;
-  args.keep =
-      static_cast<AccumT>(is_decoupled ? 1 - numbers.lr * numbers.weight_decay : 1);
+  args.keep = static_cast<AccumT>(is_decoupled ? 1 - numbers.lr * numbers.weight_decay : 1);
   args.weight_decay = static_cast<AccumT>(is_decoupled || !has_decay ? 0 : numbers.weight_decay);
   args.keep_first = static_cast<AccumT>(numbers.beta1);
   args.add_first = static_cast<AccumT>(1 - (is_sgd ? numbers.beta2 : numbers.beta1));

@@ -135,9 +135,8 @@ Traffic TrafficMeter::measure_backward(const kernels::BackwardProblem& problem,
                                   .workspace = workspace.get()},
                                  policy, nullptr);
       },
-      floor_bytes + (policy.algorithm == kernels::ChosenBackward::kSorted
-                         ? sort_floor_bytes(problem_)
-                         : 0));
+      floor_bytes +
+          (policy.algorithm == kernels::ChosenBackward::kSorted ? sort_floor_bytes(problem_) : 0));
 }
 
 kernels::ChosenBackward TrafficMeter::chosen() const {
@@ -178,10 +177,8 @@ Traffic TrafficMeter::step(kernels::StepRule rule) const {
   const DeviceBytes workspace = allocate(plan.total_bytes);
   return measure_call(
       [&] {
-        return kernels::backward_step({.step = step,
-                                            .indices = indices_,
-                                       .workspace = workspace.get()},
-                                      plan, nullptr);
+        return kernels::backward_step(
+            {.step = step, .indices = indices_, .workspace = workspace.get()}, plan, nullptr);
       },
       step_floor_bytes(problem_, problem_.row_bytes() + num_states * problem_.dim * kStateBytes) +
           sort_floor_bytes(problem_));

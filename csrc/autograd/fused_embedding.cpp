@@ -33,10 +33,9 @@ class FusedEmbeddingNode : public torch::autograd::Node {
         "so create_graph must be false; unfuse() it for higher derivatives");
     // Nothing but the gradient of the table lies behind this node.
     const auto* wanted = torch::autograd::get_current_graph_task_exec_info();
-    TORCH_CHECK(
-        wanted == nullptr || wanted->empty(), kFused,
-        "so it can't be asked for by autograd.grad or by the inputs of backward; unfuse() "
-        "it");
+    TORCH_CHECK(wanted == nullptr || wanted->empty(), kFused,
+                "so it can't be asked for by autograd.grad or by the inputs of backward; unfuse() "
+                "it");
     take_gradient_(grads[0], indices_.unpack());
     return {at::Tensor()};
   }

@@ -26,8 +26,8 @@ struct Identity {
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
-// Whether the gradient can be seen to be coalesced, as the sum of several row gradients is. On a GPU
-// looking would cost a synchronisation.
+// Whether the gradient can be seen to be coalesced, as the sum of several row gradients is. On a
+// GPU looking would cost a synchronisation.
 bool ascends(const at::Tensor& sparse) {
   const at::Tensor indices = sparse._indices();
   if (!indices.is_cpu() || indices.size(0) != 1) {

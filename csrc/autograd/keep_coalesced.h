@@ -9,8 +9,8 @@ namespace rowlane::autograd {
 // torch's AccumulateGrad makes a tensor of its own from the indices and values of a sparse gradient
 // that it is the first to get, and forgets that they are coalesced: every optimizer would sort them
 // again. If `edge` leads into a parameter, and its gradient is made of just these indices and
-// values when the backward pass ends, or on the CPU of any rows that ascend, as those of several row
-// gradients added up, it is marked as coalesced then. To be called in a backward pass, with a
+// values when the backward pass ends, or on the CPU of any rows that ascend, as those of several
+// row gradients added up, it is marked as coalesced then. To be called in a backward pass, with a
 // coalesced `grad`.
 void keep_coalesced(const torch::autograd::Edge& edge, const at::Tensor& grad);
 

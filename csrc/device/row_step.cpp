@@ -70,16 +70,16 @@ void embedding_step(const ops::EmbeddingStepCall& call) {
   const auto [grad, grad_row_stride, repeats] =
       ops::grad_rows(call.grad_output, /*keeps_repeats=*/false);
   const at::Tensor index_list = call.indices.contiguous();
-  const kernels::BackwardProblem problem{.num_rows = weight.size(0),
-                                         .dim = weight.size(1),
-                                         .num_indices = index_list.numel(),
-                                         .padding_row = call.padding_idx.value_or(-1),
-                                         .source = {.grad_output = grad.const_data_ptr(),
-                                                    .row_stride = grad_row_stride},
-                                         .address_bits = address_bits(grad),
-                                         .scale_by_count = call.scale_grad_by_freq,
-                                         .elem_type = elem_type(weight),
-                                         .index_type = index_type(index_list)};
+  const kernels::BackwardProblem problem{
+      .num_rows = weight.size(0),
+      .dim = weight.size(1),
+      .num_indices = index_list.numel(),
+      .padding_row = call.padding_idx.value_or(-1),
+      .source = {.grad_output = grad.const_data_ptr(), .row_stride = grad_row_stride},
+      .address_bits = address_bits(grad),
+      .scale_by_count = call.scale_grad_by_freq,
+      .elem_type = elem_type(weight),
+      .index_type = index_type(index_list)};
   kernels::BackwardStepPlan plan;
   check_status(call.kOp, kernels::plan_backward_step(problem, step, &plan, tuning(device)));
   const at::Tensor workspace = make_workspace(plan.total_bytes, weight);

@@ -16,17 +16,17 @@ const detail::RowRuleOf<AdagradOptions, AdagradParamState> kRule(
               .lr_decay = options.lr_decay(),
               .initial = options.initial_accumulator_value()};
     },
-    [](AdagradParamState& state) -> std::vector<at::Tensor*> {
-      return {&state.sum()};
-    });
+    [](AdagradParamState& state) -> std::vector<at::Tensor*> { return {&state.sum()}; });
 
 }  // namespace
 
-Adagrad::Adagrad(const std::vector<torch::optim::OptimizerParamGroup>& param_groups, AdagradOptions defaults,
-    const RowOptions& row_options)
+Adagrad::Adagrad(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
+                 AdagradOptions defaults, const RowOptions& row_options)
     : WithRows(param_groups, std::move(defaults), kRule, row_options) {}
 
-Adagrad::Adagrad(std::vector<at::Tensor> params, AdagradOptions defaults, const RowOptions& row_options)
-    : Adagrad({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults), row_options) {}
+Adagrad::Adagrad(std::vector<at::Tensor> params, AdagradOptions defaults,
+                 const RowOptions& row_options)
+    : Adagrad({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults),
+              row_options) {}
 
 }  // namespace rowlane::optim

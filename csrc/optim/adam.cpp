@@ -19,10 +19,11 @@ const detail::RowRuleOf<AdamOptions, AdamParamState> kRule(
 }  // namespace
 
 Adam::Adam(const std::vector<torch::optim::OptimizerParamGroup>& param_groups, AdamOptions defaults,
-    const RowOptions& row_options)
+           const RowOptions& row_options)
     : WithRows(param_groups, std::move(defaults), kRule, row_options) {}
 
 Adam::Adam(std::vector<at::Tensor> params, AdamOptions defaults, const RowOptions& row_options)
-    : Adam({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults), row_options) {}
+    : Adam({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults),
+           row_options) {}
 
 }  // namespace rowlane::optim

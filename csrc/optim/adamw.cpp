@@ -18,11 +18,12 @@ const detail::RowRuleOf<AdamWOptions, AdamWParamState> kRule(
 
 }  // namespace
 
-AdamW::AdamW(const std::vector<torch::optim::OptimizerParamGroup>& param_groups, AdamWOptions defaults,
-    const RowOptions& row_options)
+AdamW::AdamW(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
+             AdamWOptions defaults, const RowOptions& row_options)
     : WithRows(param_groups, std::move(defaults), kRule, row_options) {}
 
 AdamW::AdamW(std::vector<at::Tensor> params, AdamWOptions defaults, const RowOptions& row_options)
-    : AdamW({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults), row_options) {}
+    : AdamW({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults),
+            row_options) {}
 
 }  // namespace rowlane::optim

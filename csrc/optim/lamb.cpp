@@ -32,10 +32,11 @@ const LAMBOptions& checked(const LAMBOptions& options) {
 LAMBOptions::LAMBOptions(double lr) : lr_(lr) {}
 
 LAMB::LAMB(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
-    const LAMBOptions& defaults, const RowOptions& row_options)
+           const LAMBOptions& defaults, const RowOptions& row_options)
     : OwnOptimizer(param_groups, checked(defaults), kRule, row_options) {}
 
-LAMB::LAMB(std::vector<at::Tensor> params, const LAMBOptions& defaults, const RowOptions& row_options)
+LAMB::LAMB(std::vector<at::Tensor> params, const LAMBOptions& defaults,
+           const RowOptions& row_options)
     : LAMB({torch::optim::OptimizerParamGroup(std::move(params))}, defaults, row_options) {}
 
 }  // namespace rowlane::optim

@@ -31,11 +31,15 @@ const PartialRowWiseAdamOptions& checked(const PartialRowWiseAdamOptions& option
 
 PartialRowWiseAdamOptions::PartialRowWiseAdamOptions(double lr) : lr_(lr) {}
 
-PartialRowWiseAdam::PartialRowWiseAdam(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
+PartialRowWiseAdam::PartialRowWiseAdam(
+    const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
     const PartialRowWiseAdamOptions& defaults, const RowOptions& row_options)
     : OwnOptimizer(param_groups, checked(defaults), kRule, row_options) {}
 
-PartialRowWiseAdam::PartialRowWiseAdam(std::vector<at::Tensor> params, const PartialRowWiseAdamOptions& defaults, const RowOptions& row_options)
-    : PartialRowWiseAdam({torch::optim::OptimizerParamGroup(std::move(params))}, defaults, row_options) {}
+PartialRowWiseAdam::PartialRowWiseAdam(std::vector<at::Tensor> params,
+                                       const PartialRowWiseAdamOptions& defaults,
+                                       const RowOptions& row_options)
+    : PartialRowWiseAdam({torch::optim::OptimizerParamGroup(std::move(params))}, defaults,
+                         row_options) {}
 
 }  // namespace rowlane::optim

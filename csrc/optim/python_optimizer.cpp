@@ -83,8 +83,8 @@ class PythonOptimizer final : public torch::CustomClassHolder, public RowOptimiz
 
   // The settings are lr, weight_decay, is_decoupled, beta1, beta2, eps, is_nesterov, lr_decay,
   // initial, amsgrad, maximize.
-  void set_group(const at::Tensor& weight, std::int64_t position, const std::vector<double>& settings,
-                 const c10::List<bool>& options) {
+  void set_group(const at::Tensor& weight, std::int64_t position,
+                 const std::vector<double>& settings, const c10::List<bool>& options) {
     constexpr std::size_t kNumNumbers = ops::kNumStepNumbers - 1;  // but for the step
     TORCH_CHECK_VALUE(settings.size() == kNumNumbers + 4,
                       "rowlane::RowOptimizer: settings must be ", kNumNumbers + 4, ", got ",
@@ -232,13 +232,18 @@ TORCH_LIBRARY_FRAGMENT(rowlane, m) {
            [](const Self& self, const at::Tensor& weight) {
              self->table_of(weight).check_has_no_gradient();
            })
-      .def("allow_fused_step", [](const Self& self,
-                                  const at::Tensor& weight) { self->table_of(weight).allow_fused_step(); })
-      .def("has_rows_behind", [](const Self& self,
-                                 const at::Tensor& weight) { return self->table_of(weight).has_rows_behind(); })
+      .def("allow_fused_step",
+           [](const Self& self, const at::Tensor& weight) {
+             self->table_of(weight).allow_fused_step();
+           })
+      .def("has_rows_behind",
+           [](const Self& self, const at::Tensor& weight) {
+             return self->table_of(weight).has_rows_behind();
+           })
       .def("catch_up", [](const Self& self, const at::Tensor& weight,
                           const at::Tensor& indices) { self->table_of(weight).catch_up(indices); })
-      .def("flush", [](const Self& self, const at::Tensor& weight) { self->table_of(weight).flush(); })
+      .def("flush",
+           [](const Self& self, const at::Tensor& weight) { self->table_of(weight).flush(); })
       .def("num_history_lines", [](const Self& self, const at::Tensor& weight) {
         return self->table_of(weight).num_history_lines();
       });

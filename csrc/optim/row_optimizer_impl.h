@@ -20,7 +20,7 @@ namespace rowlane::optim::detail {
 
 // Where an optimizer keeps what belongs to a table.
 struct StateSlots {
-  std::vector<at::Tensor*> tensors;    // in the order of state_names(), at least those that are kept
+  std::vector<at::Tensor*> tensors;   // in the order of state_names(), at least those that are kept
   std::int64_t* num_steps = nullptr;  // null if steps aren't counted there
 };
 

@@ -70,7 +70,8 @@ void RowTable::set_options(const RowOptions& options) {
 
 RowTable::Contents RowTable::contents() const {
   // Tensors of inference mode have no version.
-  return {weight_.storage().data(), weight_.is_inference() ? 0U : static_cast<std::uint32_t>(weight_._version())};
+  return {weight_.storage().data(),
+          weight_.is_inference() ? 0U : static_cast<std::uint32_t>(weight_._version())};
 }
 
 void RowTable::notice_replacement() {

@@ -104,7 +104,9 @@ class RowTable {
 
   [[nodiscard]] bool is_16_bit() const;
   [[nodiscard]] std::string_view optimizer() const;
-  [[nodiscard]] bool is_tracked() const { return row_steps_.defined() && !options_.per_row_steps(); }
+  [[nodiscard]] bool is_tracked() const {
+    return row_steps_.defined() && !options_.per_row_steps();
+  }
   [[nodiscard]] bool is_up_to_date() const { return num_steps_ == num_steps_of_all_rows_; }
   // `rows` [U] are read to be up to date.
   void check_up_to_date(const std::optional<at::Tensor>& rows) const;

@@ -58,8 +58,8 @@ void RowTable::collect_state(const std::vector<at::Tensor*>& slots, double initi
     at::Tensor& tensor = *slots[i];
     const bool is_per_row = names[i].is_per_row;
     const at::ScalarType dtype = type == at::kDouble ? at::kDouble
-                                 : is_per_row ? at::kFloat
-                                              : options_.state_dtype().value_or(type);
+                                 : is_per_row        ? at::kFloat
+                                                     : options_.state_dtype().value_or(type);
     if (!tensor.defined()) {
       const at::DimVector sizes =
           is_per_row ? at::DimVector{shape_.first} : at::DimVector(weight_.sizes());
@@ -163,8 +163,8 @@ void RowTable::step(std::span<const LookUpGradient> look_ups) {
     }
   }
   const auto [target, numbers, maximize] = begin_step();
-  ops::embedding_step(target, maximize ? grad_output.neg() : grad_output, indices, rule_, numbers, look_ups.front().padding_idx,
-                      look_ups.front().scale_grad_by_freq);
+  ops::embedding_step(target, maximize ? grad_output.neg() : grad_output, indices, rule_, numbers,
+                      look_ups.front().padding_idx, look_ups.front().scale_grad_by_freq);
   end_step(numbers);
   has_fused_step_ = true;
 }
@@ -183,8 +183,8 @@ void RowTable::check_gradient(const at::Tensor& grad) {
     return;
   }
   TORCH_CHECK_VALUE(weight_.dim() == 2 && grad.sparse_dim() == 1, optimizer(),
-              ": a sparse gradient must be one of rows of a 2-D table, got ", grad.sparse_dim(),
-              " sparse dimensions of shape ", grad.sizes());
+                    ": a sparse gradient must be one of rows of a 2-D table, got ",
+                    grad.sparse_dim(), " sparse dimensions of shape ", grad.sizes());
   check_up_to_date(grad._indices().select(0, 0));
 }
 

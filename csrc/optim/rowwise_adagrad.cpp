@@ -18,14 +18,13 @@ const detail::RowRuleOf<RowWiseAdagradOptions, RowWiseAdagradParamState> kRule(
                           .eps = options.eps()},
               .initial = options.initial_accumulator_value()};
     },
-    [](RowWiseAdagradParamState& state) -> std::vector<at::Tensor*> {
-      return {&state.sum()};
-    });
+    [](RowWiseAdagradParamState& state) -> std::vector<at::Tensor*> { return {&state.sum()}; });
 
 const RowWiseAdagradOptions& checked(const RowWiseAdagradOptions& options) {
   detail::check_not_negative(kName, "lr", options.lr());
   detail::check_not_negative(kName, "weight_decay", options.weight_decay());
-  detail::check_not_negative(kName, "initial_accumulator_value", options.initial_accumulator_value());
+  detail::check_not_negative(kName, "initial_accumulator_value",
+                             options.initial_accumulator_value());
   detail::check_not_negative(kName, "eps", options.eps());
   return options;
 }
@@ -35,10 +34,12 @@ const RowWiseAdagradOptions& checked(const RowWiseAdagradOptions& options) {
 RowWiseAdagradOptions::RowWiseAdagradOptions(double lr) : lr_(lr) {}
 
 RowWiseAdagrad::RowWiseAdagrad(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
-    const RowWiseAdagradOptions& defaults, const RowOptions& row_options)
+                               const RowWiseAdagradOptions& defaults, const RowOptions& row_options)
     : OwnOptimizer(param_groups, checked(defaults), kRule, row_options) {}
 
-RowWiseAdagrad::RowWiseAdagrad(std::vector<at::Tensor> params, const RowWiseAdagradOptions& defaults, const RowOptions& row_options)
-    : RowWiseAdagrad({torch::optim::OptimizerParamGroup(std::move(params))}, defaults, row_options) {}
+RowWiseAdagrad::RowWiseAdagrad(std::vector<at::Tensor> params,
+                               const RowWiseAdagradOptions& defaults, const RowOptions& row_options)
+    : RowWiseAdagrad({torch::optim::OptimizerParamGroup(std::move(params))}, defaults,
+                     row_options) {}
 
 }  // namespace rowlane::optim

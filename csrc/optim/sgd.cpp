@@ -16,17 +16,16 @@ const detail::RowRuleOf<SGDOptions, SGDParamState> kRule(
                           .beta2 = options.dampening(),
                           .is_nesterov = options.nesterov()}};
     },
-    [](SGDParamState& state) -> std::vector<at::Tensor*> {
-      return {&state.momentum_buffer()};
-    });
+    [](SGDParamState& state) -> std::vector<at::Tensor*> { return {&state.momentum_buffer()}; });
 
 }  // namespace
 
 SGD::SGD(const std::vector<torch::optim::OptimizerParamGroup>& param_groups, SGDOptions defaults,
-    const RowOptions& row_options)
+         const RowOptions& row_options)
     : WithRows(param_groups, std::move(defaults), kRule, row_options) {}
 
 SGD::SGD(std::vector<at::Tensor> params, SGDOptions defaults, const RowOptions& row_options)
-    : SGD({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults), row_options) {}
+    : SGD({torch::optim::OptimizerParamGroup(std::move(params))}, std::move(defaults),
+          row_options) {}
 
 }  // namespace rowlane::optim

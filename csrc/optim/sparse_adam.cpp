@@ -31,10 +31,11 @@ const SparseAdamOptions& checked(const SparseAdamOptions& options) {
 SparseAdamOptions::SparseAdamOptions(double lr) : lr_(lr) {}
 
 SparseAdam::SparseAdam(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,
-    const SparseAdamOptions& defaults, const RowOptions& row_options)
+                       const SparseAdamOptions& defaults, const RowOptions& row_options)
     : OwnOptimizer(param_groups, checked(defaults), kRule, row_options) {}
 
-SparseAdam::SparseAdam(std::vector<at::Tensor> params, const SparseAdamOptions& defaults, const RowOptions& row_options)
+SparseAdam::SparseAdam(std::vector<at::Tensor> params, const SparseAdamOptions& defaults,
+                       const RowOptions& row_options)
     : SparseAdam({torch::optim::OptimizerParamGroup(std::move(params))}, defaults, row_options) {}
 
 }  // namespace rowlane::optim

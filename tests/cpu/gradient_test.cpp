@@ -180,8 +180,8 @@ double ulps(const at::Tensor& sums, const at::Tensor& exact) {
 TEST(GradientOfBfloat16, IsRoundedOnceAfterAMillionIndices) {
   constexpr std::int64_t kRows = 1000;
   constexpr std::int64_t kDim = 8;
-  const at::Tensor indices = torch::tensor(
-      bench::draw_indices(bench::zipf(1.0), kRows, 1'000'000), torch::kLong);
+  const at::Tensor indices =
+      torch::tensor(bench::draw_indices(bench::zipf(1.0), kRows, 1'000'000), torch::kLong);
   torch::manual_seed(0);
   const at::Tensor grad_output = torch::randn({indices.numel(), kDim}).to(at::kBFloat16);
   const at::Tensor exact = torch::zeros({kRows, kDim}, torch::kDouble)

@@ -55,11 +55,9 @@ Status run_step(const Problem& problem, const kernels::RowStep& step, const T* g
     plan.total_bytes = plan.backward.total_bytes;
   }
   const DeviceArray<std::uint8_t> workspace(static_cast<std::size_t>(plan.total_bytes));
-  return backward_step({.step = step,
-                        .indices = indices.data(),
-                        .workspace = workspace.data(),
-                        .report = report},
-                       plan, nullptr);
+  return backward_step(
+      {.step = step, .indices = indices.data(), .workspace = workspace.data(), .report = report},
+      plan, nullptr);
 }
 
 // Sums of small integers, exact in any order.

@@ -311,10 +311,8 @@ std::vector<T> gradient(const Problem& problem, BackwardRequest request,
                               .elem_type = kElemType<T>};
   BackwardPolicy policy;
   EXPECT_TRUE(select_backward_policy(sizes, request, &policy).ok());
-  const Status status = run_backward({.problem = sizes,
-                                      .indices = device_indices.data(),
-                                      .rows_out = grad_table.data()},
-                                     policy);
+  const Status status = run_backward(
+      {.problem = sizes, .indices = device_indices.data(), .rows_out = grad_table.data()}, policy);
   EXPECT_TRUE(status.ok()) << status.message();
   return grad_table.to_vector();
 }
@@ -401,16 +399,14 @@ TEST(SortedBackward, ReachesBeyondTwoToTheThirtyOneElements) {
   const BackwardProblem problem{.num_rows = kRows,
                                 .dim = kDim,
                                 .num_indices = 3,
-                                .source = {.grad_output = grad.data<void>(),
-                                           .row_stride = kStride},
+                                .source = {.grad_output = grad.data<void>(), .row_stride = kStride},
                                 .target = RowTarget::kAdd,
                                 .elem_type = ElemType::kBFloat16};
   BackwardPolicy policy;
   ASSERT_TRUE(select_backward_policy(problem, BackwardRequest::kSorted, &policy).ok());
-  const Status status = run_backward({.problem = problem,
-                                      .indices = device_indices.data(),
-                                      .rows_out = table.data<void>()},
-                                     policy);
+  const Status status = run_backward(
+      {.problem = problem, .indices = device_indices.data(), .rows_out = table.data<void>()},
+      policy);
   ASSERT_TRUE(status.ok()) << status.message();
   const auto* const sums = table.data<simt::bfloat16>();
   for (const std::int64_t c : {std::int64_t{0}, kDim - 1}) {

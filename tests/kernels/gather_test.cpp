@@ -147,13 +147,13 @@ TEST_P(Gather, FollowsTheStrideOfTheElements) {
         for (std::size_t i = 0; i < indices.size(); ++i) {
           const std::int64_t row = indices[i];
           for (std::int64_t c = 0; c < dim; ++c) {
-            const std::uint8_t* const expected =
-                row >= 0 && row < kNumRows ? table.data() + row * elem_bytes + c * stride
-                                           : zeros.data();
-            ASSERT_EQ(std::memcmp(out.data() + static_cast<std::int64_t>(i) * row_bytes +
-                                      c * elem_bytes,
-                                  expected, static_cast<std::size_t>(elem_bytes)),
-                      0)
+            const std::uint8_t* const expected = row >= 0 && row < kNumRows
+                                                     ? table.data() + row * elem_bytes + c * stride
+                                                     : zeros.data();
+            ASSERT_EQ(
+                std::memcmp(out.data() + static_cast<std::int64_t>(i) * row_bytes + c * elem_bytes,
+                            expected, static_cast<std::size_t>(elem_bytes)),
+                0)
                 << "row " << row << ", column " << c;
           }
         }

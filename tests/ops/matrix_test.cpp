@@ -153,9 +153,8 @@ TEST_P(Shapes, StridedInputsGiveTheSameResult) {
 
 TEST_P(Shapes, StridedTablesOfEveryTypeAndDimAreLookedUp) {
   const auto indices = make_indices(IndexSet::kZipf, kNumRows, 100).to(GetParam());
-  for (const auto dtype :
-       {torch::kBool, torch::kChar, torch::kHalf, torch::kBFloat16, torch::kFloat, torch::kDouble,
-        torch::kLong, torch::kComplexDouble}) {
+  for (const auto dtype : {torch::kBool, torch::kChar, torch::kHalf, torch::kBFloat16,
+                           torch::kFloat, torch::kDouble, torch::kLong, torch::kComplexDouble}) {
     for (const std::int64_t dim : {1, 2, 3, 8, 31, 64, 257}) {
       SCOPED_TRACE(::testing::Message() << dtype << " dim " << dim);
       const auto wide = torch::randint(-9, 9, {kNumRows + 1, 2 * dim + 1}).to(GetParam(), dtype);

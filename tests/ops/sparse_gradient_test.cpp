@@ -253,8 +253,7 @@ TEST_P(Coo, ExpandedGradientsTakeTheMemoryOfOneRowAndJoin) {
   for (const auto& grad_output : {incoming.expand({2, 3, 3}), incoming[0].expand({2, 3, 3})}) {
     const auto weight = table.clone().requires_grad_();
     const auto grad = gradient(table, indices, grad_output, sparse());
-    const auto looked_up =
-        F::embedding(indices, weight, F::EmbeddingFuncOptions().sparse(true));
+    const auto looked_up = F::embedding(indices, weight, F::EmbeddingFuncOptions().sparse(true));
     const auto theirs = torch::autograd::grad({looked_up}, {weight}, {grad_output})[0];
     EXPECT_TRUE(same_entries(grad, theirs));
     EXPECT_FALSE(grad._values().is_alias_of(grad_output));

@@ -35,9 +35,8 @@ TEST(RowOptionsErrors, Contradictions) {
                   }),
                   HasSubstr(": per_row_steps must be false with dense_equivalent"));
     } else {
-      EXPECT_THAT(
-          message_of([&] { rule.make(one_parameter(), dense_equivalent); }),
-          HasSubstr(": semantics must be lazy: torch has no dense optimizer of this rule"));
+      EXPECT_THAT(message_of([&] { rule.make(one_parameter(), dense_equivalent); }),
+                  HasSubstr(": semantics must be lazy: torch has no dense optimizer of this rule"));
     }
     EXPECT_THAT(message_of([&] {
                   rule.make(one_parameter(),

@@ -15,7 +15,6 @@ namespace {
 
 using kernels::ElemType;
 
-
 TrafficProblem all_on_one_row(std::int64_t num_indices) {
   return {.num_rows = 100,
           .dim = 32,

@@ -18,9 +18,9 @@ struct GatherArgs {
   std::int64_t row_bytes;     // at least 1
   std::int64_t elem_bytes;    // of elements that don't lie next to each other; 0: they do
   std::int64_t elem_stride_bytes;
-  char* out;                  // [num_indices, row_bytes]
-  bool prefetches;            // the table does not fit into the cache
-  bool streams;               // the output does not: it is written past the cache
+  char* out;        // [num_indices, row_bytes]
+  bool prefetches;  // the table does not fit into the cache
+  bool streams;     // the output does not: it is written past the cache
 };
 
 // A sorted index list: `row << position_bits | position`, ascending.

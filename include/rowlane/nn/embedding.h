@@ -77,8 +77,9 @@ class ROWLANE_EXPORT EmbeddingImpl : public torch::nn::Cloneable<EmbeddingImpl> 
   // Ties the table to `optimizer`, whose parameter `weight` must be, from now on: forward() brings
   // the rows that it reads up to date, as RowSemantics::kDenseEquivalent needs it. Replaces an
   // earlier attach() or fuse(). The optimizer may go away before the module; rows that it has left
-  // behind still catch up. Whoever else writes to a part of the table calls flush() of the optimizer
-  // first: steps that a row has missed when the table is written to are dropped, with a warning.
+  // behind still catch up. Whoever else writes to a part of the table calls flush() of the
+  // optimizer first: steps that a row has missed when the table is written to are dropped, with a
+  // warning.
   void attach(optim::RowOptimizer& optimizer);
 
   // attach(), and the table takes its step in the backward pass: no gradient of it exists, of any

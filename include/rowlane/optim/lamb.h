@@ -24,15 +24,13 @@ struct ROWLANE_EXPORT LAMBOptions : public OwnOptions<LAMBOptions> {
 
  public:
   static auto fields() {
-    return std::tuple(std::pair("lr", &LAMBOptions::lr_),
-                      std::pair("betas", &LAMBOptions::betas_),
+    return std::tuple(std::pair("lr", &LAMBOptions::lr_), std::pair("betas", &LAMBOptions::betas_),
                       std::pair("eps", &LAMBOptions::eps_),
                       std::pair("weight_decay", &LAMBOptions::weight_decay_));
   }
 };
 
-struct ROWLANE_EXPORT LAMBParamState
-    : public OwnState<LAMBParamState> {
+struct ROWLANE_EXPORT LAMBParamState : public OwnState<LAMBParamState> {
   TORCH_ARG(std::int64_t, step) = 0;
   // [V, D]
   TORCH_ARG(at::Tensor, exp_avg);

@@ -18,8 +18,8 @@
 
 namespace rowlane::optim {
 
-// Archives and comparisons of a struct with static fields(): a tuple of pairs of a name and a pointer
-// to a member.
+// Archives and comparisons of a struct with static fields(): a tuple of pairs of a name and a
+// pointer to a member.
 template <typename Derived, typename Base>
 struct WithFields : public Base {
   void serialize(torch::serialize::OutputArchive& archive) const override {

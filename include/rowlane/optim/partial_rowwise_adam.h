@@ -14,8 +14,7 @@
 
 namespace rowlane::optim {
 
-struct ROWLANE_EXPORT PartialRowWiseAdamOptions
-    : public OwnOptions<PartialRowWiseAdamOptions> {
+struct ROWLANE_EXPORT PartialRowWiseAdamOptions : public OwnOptions<PartialRowWiseAdamOptions> {
   PartialRowWiseAdamOptions(double lr = 1e-3);  // NOLINT(google-explicit-constructor): as torch's
   TORCH_ARG(double, lr) = 1e-3;
   using betas_t = std::tuple<double, double>;  // NOLINT(readability-identifier-naming): as torch's
@@ -32,8 +31,7 @@ struct ROWLANE_EXPORT PartialRowWiseAdamOptions
   }
 };
 
-struct ROWLANE_EXPORT PartialRowWiseAdamParamState
-    : public OwnState<PartialRowWiseAdamParamState> {
+struct ROWLANE_EXPORT PartialRowWiseAdamParamState : public OwnState<PartialRowWiseAdamParamState> {
   TORCH_ARG(std::int64_t, step) = 0;
   // [V, D]
   TORCH_ARG(at::Tensor, exp_avg);
@@ -53,7 +51,8 @@ struct ROWLANE_EXPORT PartialRowWiseAdamParamState
 //
 // Dense gradients are steps of all rows. A parameter that isn't 2-D has a row per entry of its
 // first dimension. RowSemantics::kDenseEquivalent is an error.
-class ROWLANE_EXPORT PartialRowWiseAdam : public OwnOptimizer<PartialRowWiseAdamOptions, PartialRowWiseAdamParamState> {
+class ROWLANE_EXPORT PartialRowWiseAdam
+    : public OwnOptimizer<PartialRowWiseAdamOptions, PartialRowWiseAdamParamState> {
  public:
   // Throws c10::Error for options out of range, and for row options that contradict.
   explicit PartialRowWiseAdam(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,

@@ -14,8 +14,7 @@
 
 namespace rowlane::optim {
 
-struct ROWLANE_EXPORT RowWiseAdagradOptions
-    : public OwnOptions<RowWiseAdagradOptions> {
+struct ROWLANE_EXPORT RowWiseAdagradOptions : public OwnOptions<RowWiseAdagradOptions> {
   RowWiseAdagradOptions(double lr = 1e-2);  // NOLINT(google-explicit-constructor): as torch's
   TORCH_ARG(double, lr) = 1e-2;
   TORCH_ARG(double, weight_decay) = 0;
@@ -24,15 +23,15 @@ struct ROWLANE_EXPORT RowWiseAdagradOptions
 
  public:
   static auto fields() {
-    return std::tuple(std::pair("lr", &RowWiseAdagradOptions::lr_),
-                      std::pair("weight_decay", &RowWiseAdagradOptions::weight_decay_),
-                      std::pair("initial_accumulator_value", &RowWiseAdagradOptions::initial_accumulator_value_),
-                      std::pair("eps", &RowWiseAdagradOptions::eps_));
+    return std::tuple(
+        std::pair("lr", &RowWiseAdagradOptions::lr_),
+        std::pair("weight_decay", &RowWiseAdagradOptions::weight_decay_),
+        std::pair("initial_accumulator_value", &RowWiseAdagradOptions::initial_accumulator_value_),
+        std::pair("eps", &RowWiseAdagradOptions::eps_));
   }
 };
 
-struct ROWLANE_EXPORT RowWiseAdagradParamState
-    : public OwnState<RowWiseAdagradParamState> {
+struct ROWLANE_EXPORT RowWiseAdagradParamState : public OwnState<RowWiseAdagradParamState> {
   TORCH_ARG(std::int64_t, step) = 0;
   // [V], float, or double for double.
   TORCH_ARG(at::Tensor, sum);
@@ -49,7 +48,8 @@ struct ROWLANE_EXPORT RowWiseAdagradParamState
 //
 // Dense gradients are steps of all rows. A parameter that isn't 2-D has a row per entry of its
 // first dimension. RowSemantics::kDenseEquivalent is an error.
-class ROWLANE_EXPORT RowWiseAdagrad : public OwnOptimizer<RowWiseAdagradOptions, RowWiseAdagradParamState> {
+class ROWLANE_EXPORT RowWiseAdagrad
+    : public OwnOptimizer<RowWiseAdagradOptions, RowWiseAdagradParamState> {
  public:
   // Throws c10::Error for options out of range, and for row options that contradict.
   explicit RowWiseAdagrad(const std::vector<torch::optim::OptimizerParamGroup>& param_groups,

@@ -14,8 +14,7 @@
 
 namespace rowlane::optim {
 
-struct ROWLANE_EXPORT SparseAdamOptions
-    : public OwnOptions<SparseAdamOptions> {
+struct ROWLANE_EXPORT SparseAdamOptions : public OwnOptions<SparseAdamOptions> {
   SparseAdamOptions(double lr = 1e-3);  // NOLINT(google-explicit-constructor): as torch's
   TORCH_ARG(double, lr) = 1e-3;
   using betas_t = std::tuple<double, double>;  // NOLINT(readability-identifier-naming): as torch's
@@ -30,8 +29,7 @@ struct ROWLANE_EXPORT SparseAdamOptions
   }
 };
 
-struct ROWLANE_EXPORT SparseAdamParamState
-    : public OwnState<SparseAdamParamState> {
+struct ROWLANE_EXPORT SparseAdamParamState : public OwnState<SparseAdamParamState> {
   TORCH_ARG(std::int64_t, step) = 0;
   // [V, D]
   TORCH_ARG(at::Tensor, exp_avg);
