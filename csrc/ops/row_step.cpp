@@ -48,6 +48,8 @@ void check_companion(std::string_view op, std::string_view name, const at::Tenso
               weight.device(), ", got ", tensor.device());
 }
 
+}  // namespace
+
 StepRule parse_rule(std::string_view op, std::string_view rule) {
   for (const RuleTraits& traits : kernels::kRules) {
     if (traits.name == rule) {
@@ -71,6 +73,8 @@ StepNumbers parse_numbers(std::string_view op, at::ArrayRef<double> numbers) {
           .is_nesterov = numbers[6] != 0,
           .step = static_cast<std::int64_t>(numbers[7])};
 }
+
+namespace {
 
 void check_target(std::string_view op, const StepTarget& target, StepRule rule,
                   const StepNumbers& numbers) {

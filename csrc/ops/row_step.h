@@ -33,6 +33,10 @@ struct StepTarget {
   std::optional<std::int64_t> seed;
 };
 
+// The inverses of to_string(rule) and to_list(numbers). `op` begins the messages.
+StepRule parse_rule(std::string_view op, std::string_view rule);
+StepNumbers parse_numbers(std::string_view op, at::ArrayRef<double> numbers);
+
 // The dispatcher ops; schemas in csrc/library.cpp. None is differentiable.
 
 // rows [U] int64, all different, best ascending; values [U, D], weight's dtype: the sums of their

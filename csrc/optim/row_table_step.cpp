@@ -91,7 +91,7 @@ RowTable::Step RowTable::begin_step() {
   numbers.lr /= 1 + static_cast<double>(num_steps_) * settings.lr_decay;
   const bool needs_row_steps =
       options_.per_row_steps() || (options_.semantics() == RowSemantics::kDenseEquivalent &&
-                                   !kernels::rule_traits(rule_).leaves_other_rows(numbers));
+                                   !ops::rule_traits(rule_).leaves_other_rows(numbers));
   if (needs_row_steps && !row_steps_.defined()) {
     row_steps_ = at::full({shape_.first}, num_steps_, weight_.options().dtype(at::kLong));
     num_steps_of_all_rows_ = num_steps_;

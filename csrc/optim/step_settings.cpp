@@ -35,7 +35,7 @@ std::span<const StateName> state_names(Rule rule) {
 }
 
 std::size_t num_states(Rule rule, const StepSettings& settings) {
-  const kernels::RuleTraits& traits = kernels::rule_traits(rule);
+  const ops::RuleTraits& traits = ops::rule_traits(rule);
   const bool has_extra = rule == Rule::kSgd ? settings.numbers.beta1 != 0 : settings.amsgrad;
   return static_cast<std::size_t>(traits.element_states + traits.row_states +
                                   (has_extra ? traits.extra_states : 0));
