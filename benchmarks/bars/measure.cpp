@@ -211,7 +211,7 @@ std::vector<Comparison> measure(const std::string& workload, const Problem& prob
                  on_threads(num_threads, timed(rowlane_call(part, inputs))),
                  on_threads(num_threads, moved(runner)), on_threads(1, moved(runner))},
                 streams);
-        comparisons.back().workload += " " + to_string(part);
+        comparisons.back().workload.append(" ").append(to_string(part));
       }
       at::set_num_threads(num_threads);
       continue;

@@ -154,7 +154,7 @@ class PythonOptimizer final : public torch::CustomClassHolder, public RowOptimiz
                      std::optional<std::int64_t> padding_idx, std::optional<double> max_norm,
                      double norm_type, bool scale_grad_by_freq, bool sparse, bool row_gradient,
                      const std::string& algorithm) {
-    table_of(weight);  // or there is none
+    static_cast<void>(table_of(weight));  // or there is none
     return detail::look_up(find_table(weight), indices,
                            func_options("rowlane::embedding", padding_idx, max_norm, norm_type,
                                         scale_grad_by_freq, sparse, row_gradient, algorithm),
