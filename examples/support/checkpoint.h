@@ -1,4 +1,12 @@
-// A training that can be interrupted: module, optimizer, random numbers and progress in one file.
+// A training that can be interrupted: module, optimizer, random numbers and progress in one file, an
+// archive that torch reads and writes.
+//
+// accepted                                       | refused
+// -----------------------------------------------+------------------------------------------------
+// a file that is there                           | there is no checkpoint PATH
+// an archive with all four parts, whose          | PATH is no checkpoint of this model: (what torch
+//   parameters have the names of the module's    |   says of it)
+//   and their shapes                             | PATH is a checkpoint of tables of other sizes
 #pragma once
 
 #include <torch/nn/module.h>
