@@ -1,5 +1,5 @@
-// A training that can be interrupted: module, optimizer, random numbers and progress in one file, an
-// archive that torch reads and writes.
+// A training that can be interrupted: module, optimizer, random numbers and progress in one file,
+// an archive that torch reads and writes.
 //
 // accepted                                       | refused
 // -----------------------------------------------+------------------------------------------------

@@ -11,6 +11,12 @@ from ..optim import RowOptimizer
 from . import functional
 
 
+# While it traces for torch.compile, too, the compiler takes torch's own function for true.
+@torch.compiler.assume_constant_result
+def _is_exporting() -> bool:
+    return torch.compiler.is_exporting()
+
+
 class Embedding(torch.nn.Embedding):
     """A torch.nn.Embedding whose forward and backward are Rowlane's.
 
@@ -133,8 +139,16 @@ class Embedding(torch.nn.Embedding):
         return self.sparse and not self.row_gradient
 
     def forward(self, input: Tensor) -> Tensor:
-        if self._tie is not None and self._is_of_tie():
-            return self._tied_forward(input)
+        if self._tie is not None:
+            if not _is_exporting():
+                return self._tied_forward(input)
+            if self._has_rows_behind():
+                raise RuntimeError(
+                    "rowlane::nn::Embedding: rows of the table have steps to catch up with; "
+                    "flush() the optimizer before torch.export")
+        return self._untied_forward(input)
+
+    def _untied_forward(self, input: Tensor) -> Tensor:
         return functional.embedding(
             input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
             self.scale_grad_by_freq, self._asks_sparse, row_gradient=self.row_gradient,
@@ -144,31 +158,16 @@ class Embedding(torch.nn.Embedding):
     def _tied_forward(self, input: Tensor) -> Tensor:
         assert self._tie is not None
         optimizer, weight = self._tie
-        return optimizer._look_up(
-            weight, input, self._is_fused, self.padding_idx, self.max_norm, self.norm_type,
-            self.scale_grad_by_freq, self._asks_sparse, self.row_gradient, self.algorithm)
-
-    def _is_of_tie(self) -> bool:
-        """Whether the look-up is one of the table that is tied.
-
-        It isn't where torch.func.functional_call or torch.export puts a tensor in its place: that
-        is looked up as any other, and its gradient is its own.
-        """
-        assert self._tie is not None
-        optimizer, weight = self._tie
         if not isinstance(self.weight, torch.nn.Parameter):
-            return False
-        if torch.compiler.is_exporting():
-            if self._has_rows_behind():
-                raise RuntimeError(
-                    "rowlane::nn::Embedding: rows of the table have steps to catch up with; "
-                    "flush() the optimizer before torch.export")
-            return False
+            # torch.func.functional_call has put a tensor there, whose gradient is its own.
+            return self._untied_forward(input)
         if weight is not self.weight:
             raise RuntimeError(
                 "rowlane::nn::Embedding: weight was replaced by another tensor since the table "
                 "was attached to its optimizer; attach() or fuse() it again")
-        return True
+        return optimizer._look_up(
+            weight, input, self._is_fused, self.padding_idx, self.max_norm, self.norm_type,
+            self.scale_grad_by_freq, self._asks_sparse, self.row_gradient, self.algorithm)
 
     # Which the tracer of torch.export doesn't look into.
     @torch.compiler.assume_constant_result
