@@ -19,7 +19,7 @@ const detail::RowRuleOf<LAMBOptions, LAMBParamState> kRule(
       return {&state.exp_avg(), &state.exp_avg_sq()};
     });
 
-const LAMBOptions& checked(const LAMBOptions& options) {
+LAMBOptions checked(LAMBOptions options) {
   detail::check_not_negative(kName, "lr", options.lr());
   detail::check_betas(kName, options.betas());
   detail::check_not_negative(kName, "eps", options.eps());

@@ -19,7 +19,7 @@ const detail::RowRuleOf<PartialRowWiseAdamOptions, PartialRowWiseAdamParamState>
       return {&state.exp_avg(), &state.exp_avg_sq()};
     });
 
-const PartialRowWiseAdamOptions& checked(const PartialRowWiseAdamOptions& options) {
+PartialRowWiseAdamOptions checked(PartialRowWiseAdamOptions options) {
   detail::check_not_negative(kName, "lr", options.lr());
   detail::check_betas(kName, options.betas());
   detail::check_not_negative(kName, "eps", options.eps());

@@ -20,7 +20,7 @@ const detail::RowRuleOf<RowWiseAdagradOptions, RowWiseAdagradParamState> kRule(
     },
     [](RowWiseAdagradParamState& state) -> std::vector<at::Tensor*> { return {&state.sum()}; });
 
-const RowWiseAdagradOptions& checked(const RowWiseAdagradOptions& options) {
+RowWiseAdagradOptions checked(RowWiseAdagradOptions options) {
   detail::check_not_negative(kName, "lr", options.lr());
   detail::check_not_negative(kName, "weight_decay", options.weight_decay());
   detail::check_not_negative(kName, "initial_accumulator_value",

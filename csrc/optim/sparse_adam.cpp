@@ -19,7 +19,7 @@ const detail::RowRuleOf<SparseAdamOptions, SparseAdamParamState> kRule(
       return {&state.exp_avg(), &state.exp_avg_sq()};
     });
 
-const SparseAdamOptions& checked(const SparseAdamOptions& options) {
+SparseAdamOptions checked(SparseAdamOptions options) {
   detail::check_not_negative(kName, "lr", options.lr());
   detail::check_betas(kName, options.betas());
   detail::check_not_negative(kName, "eps", options.eps());

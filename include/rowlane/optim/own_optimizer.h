@@ -21,6 +21,7 @@ namespace rowlane::optim {
 // Archives and comparisons of a struct with static fields(): a tuple of pairs of a name and a
 // pointer to a member.
 template <typename Derived, typename Base>
+// NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility): as torch's bases
 struct WithFields : public Base {
   void serialize(torch::serialize::OutputArchive& archive) const override {
     for_each_field([&]<typename T>(const char* name, T Derived::*member) {
@@ -64,6 +65,7 @@ struct WithFields : public Base {
 };
 
 template <typename Derived>
+// NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility): as torch's bases
 struct OwnOptions : public WithFields<Derived, torch::optim::OptimizerCloneableOptions<Derived>> {
   double get_lr() const override { return static_cast<const Derived&>(*this).lr(); }
   void set_lr(double lr) override { static_cast<Derived&>(*this).lr(lr); }
