@@ -27,11 +27,11 @@ struct Choice {
 // How long `few` takes in terms of `many`, as a geometric mean.
 double compare(const TimeBackward& time, std::int64_t num_indices, const Choice& few,
                const Choice& many) {
-  constexpr IndexSource laws[] = {kUniform, zipf(1.0)};
+  constexpr IndexSource kLaws[] = {kUniform, zipf(1.0)};
   double log_sum = 0;
   int count = 0;
   for (const Table& table : kTables) {
-    for (const IndexSource& law : laws) {
+    for (const IndexSource& law : kLaws) {
       const TuneProblem problem{.num_rows = table.num_rows,
                                 .dim = table.dim,
                                 .indices = draw_indices(law, table.num_rows, num_indices)};

@@ -21,7 +21,12 @@ CsvRow split_fields(std::string_view line, std::size_t num_expected, Fail&& fail
   CsvRow fields;
   fields.reserve(num_expected);
   fields.emplace_back();
-  enum { kBegin, kPlain, kQuoted, kAfterQuotes } state = kBegin;  // of the last field
+  enum : std::uint8_t {
+    kBegin,
+    kPlain,
+    kQuoted,
+    kAfterQuotes
+  } state = kBegin;  // of the last field
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
     if (state == kQuoted) {

@@ -76,12 +76,12 @@ class MemoryLimit : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     std::string name = (std::filesystem::temp_directory_path() / "rowlane-XXXXXX").string();
-    root = mkdtemp(name.data());
+    root_ = mkdtemp(name.data());
   }
   // Deepest first: torch's library has a remove_all() of its own that crashes.
   void TearDown() override {
-    std::map<std::filesystem::path, int, std::greater<>> paths{{root, 0}};
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+    std::map<std::filesystem::path, int, std::greater<>> paths{{root_, 0}};
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root_)) {
       paths[entry.path()];
     }
     for (const auto& [path, ignored] : paths) {
@@ -89,15 +89,15 @@ class MemoryLimit : public ::testing::TestWithParam<Case> {
     }
   }
 
-  std::filesystem::path root;
+  std::filesystem::path root_;
 };
 
 TEST_P(MemoryLimit, IsTheLeastOfTheGroupAndThoseAround) {
   for (const auto& [path, content] : GetParam().files) {
-    std::filesystem::create_directories((root / path).parent_path());
-    std::ofstream(root / path) << content;
+    std::filesystem::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << content;
   }
-  EXPECT_EQ(control_group_memory_limit(root), GetParam().limit);
+  EXPECT_EQ(control_group_memory_limit(root_), GetParam().limit);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, MemoryLimit, ::testing::ValuesIn(kCases),

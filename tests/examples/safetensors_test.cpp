@@ -143,10 +143,10 @@ TEST(Safetensors, ReadsATableBesideTensorsOfOtherTypes) {
     EXPECT_EQ(file.names(), std::vector<std::string>({"a", "b"}));
     EXPECT_TRUE(file.read("b").equal(torch::zeros({1})));
     EXPECT_EQ(message_of([&] { file.read("a"); }),
-              path +
-                  ": the tensor \"a\": its dtype must be one of F64, F32, F16, BF16, I64, I32, "
-                  "I16, I8, U8, BOOL, got " +
-                  type);
+              std::string(path)
+                  .append(": the tensor \"a\": its dtype must be one of F64, F32, F16, BF16, I64, "
+                          "I32, I16, I8, U8, BOOL, got ")
+                  .append(type));
   }
 }
 

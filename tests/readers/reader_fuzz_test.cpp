@@ -33,7 +33,7 @@
 namespace rowlane::testing {
 namespace {
 
-using namespace rowlane::examples;
+using namespace rowlane::examples;  // NOLINT(google-build-using-namespace): all of it is tested
 using Files = std::vector<std::string>;
 
 constexpr int kNumMutations = 10'000;
@@ -261,7 +261,8 @@ void check_text_vectors(const std::string& file, const VectorData& data) {
         }
       }
     } while (numbers.size() != dim);
-    expect(std::equal(numbers.begin(), numbers.end(), data.numbers.begin() + row * dim,
+    expect(std::equal(numbers.begin(), numbers.end(),
+                      data.numbers.begin() + static_cast<std::ptrdiff_t>(row * dim),
                       [](float a, float b) { return a == b || (std::isnan(a) && std::isnan(b)); }),
            "a number isn't that of its line");
   }
@@ -408,7 +409,8 @@ TEST(ReaderFuzz, Corpus) {
     text += "a book about word" + std::to_string(i % 3) + " and a\tbook\n";
   }
   fuzz(
-      with_ends(text), [](const auto& path) { return read_corpus(path, {.min_count = 5}); },
+      with_ends(text),
+      [](const auto& path) { return read_corpus(path, {.min_count = 5, .unknown = ""}); },
       [](const std::string& file, const Corpus& corpus) {
         const auto num_words = static_cast<std::size_t>(corpus.vocabulary.size());
         expect(corpus.counts.size() == num_words, "counts");

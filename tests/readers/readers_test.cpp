@@ -22,7 +22,7 @@
 namespace rowlane::testing {
 namespace {
 
-using namespace rowlane::examples;
+using namespace rowlane::examples;  // NOLINT(google-build-using-namespace): all of it is tested
 using Words = std::vector<std::string>;
 
 // The text with a mark, with returns, without an end, and with all three.
@@ -41,7 +41,7 @@ TEST(Readers, ReadTextOfAnySystemAlike) {
   const auto items = directory.write("i", "movie_id,title\n7,\"Gattaca, again\"\n");
   for (const std::string& text : as_of_any_system("a b\nc\n")) {
     EXPECT_EQ(read_lines(directory.write("t", text)), Words({"a b", "c"}));
-    const Corpus corpus = read_corpus(directory.write("t", text), {.min_count = 1});
+    const Corpus corpus = read_corpus(directory.write("t", text), {.min_count = 1, .unknown = ""});
     EXPECT_EQ(corpus.vocabulary.words(), Words({"a", "b", "c"}));
     EXPECT_EQ(corpus.line_ends, (std::vector<std::int64_t>{2, 3}));
   }
@@ -105,7 +105,7 @@ void expect_sentences(const std::vector<std::pair<std::string, std::string>>& ca
   const TemporaryDirectory directory;
   for (const auto& [text, sentence] : cases) {
     const std::string path = directory.write("t", text).string();
-    EXPECT_EQ(message_of([&] { read(path); }), path + ": " + sentence);
+    EXPECT_EQ(message_of([&] { read(path); }), std::string(path).append(": ").append(sentence));
   }
 }
 
