@@ -216,3 +216,15 @@ def test_options_of_a_group_may_change():
     # The steps that were missed as dense ones are taken; the last is lazy.
     torch.testing.assert_close(model.table.weight[others], expected.table.weight[others],
                                rtol=0, atol=1e-6)
+
+
+def test_a_state_that_is_replaced_stays_so():
+    model, optimizer = make_rowlane(optim.Adam, False)
+    train(model, optimizer, steps=3)
+    state = optimizer.state[model.table.weight]
+    state["exp_avg"] = torch.zeros(NUM_ROWS, DIM)
+    assert torch.equal(optimizer.state_dict()["state"][0]["exp_avg"], torch.zeros(NUM_ROWS, DIM))
+    state.clear()
+    assert not optimizer.state_dict()["state"].get(0)
+    train(model, optimizer, steps=2)
+    assert optimizer.state[model.table.weight]["step"] == 2

@@ -182,7 +182,8 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def flush(self) -> None:
         """Brings all rows of dense_equivalent tables up to date; others always are."""
-        for param, _ in self._tables():
+        for param, group in self._tables():
+            self._pull(param, group)
             self._engine.flush(param)
             self._push(param)
 
